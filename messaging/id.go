@@ -5,40 +5,31 @@
 package messaging
 
 import (
-	"crypto/rand"
-	"encoding/base32"
-	"errors"
-	"fmt"
-	"strings"
+	"strconv"
+
+	"github.com/sottochat/sotto/tenant/id"
 )
 
-// idSize is the length in bytes of every identifier but DeviceID.
-const idSize = 16
-
 // ErrID reports text that is not an identifier of the expected kind.
-var ErrID = errors.New("messaging: not an identifier of this kind")
-
-// encoding is base32 with the extended hex alphabet in lower case: 26
-// characters for 16 bytes, safe in paths, file names and URLs.
-var encoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+var ErrID = id.Err
 
 // TenantID is the 16-byte identifier of a tenant; its text form is "tnt_…".
-type TenantID [idSize]byte
+type TenantID [id.Size]byte
 
 // AccountID is the 16-byte identifier of an account within a tenant; its text
 // form is "acct_…".
-type AccountID [idSize]byte
+type AccountID [id.Size]byte
 
 // ChatID is the 16-byte identifier of a chat; its text form is "chat_…".
-type ChatID [idSize]byte
+type ChatID [id.Size]byte
 
 // MessageID is the 16-byte identifier that a sender chooses for one send; its
 // text form is "msg_…".
-type MessageID [idSize]byte
+type MessageID [id.Size]byte
 
 // BlobID is the 16-byte identifier of a stored media ciphertext; its text form
 // is "blob_…".
-type BlobID [idSize]byte
+type BlobID [id.Size]byte
 
 const (
 	tenantPrefix  = "tnt_"
@@ -49,86 +40,59 @@ const (
 )
 
 // NewTenantID returns a random identifier.
-func NewTenantID() TenantID { return random() }
+func NewTenantID() TenantID { return id.Random() }
 
 // NewAccountID returns a random identifier.
-func NewAccountID() AccountID { return random() }
+func NewAccountID() AccountID { return id.Random() }
 
 // NewChatID returns a random identifier.
-func NewChatID() ChatID { return random() }
+func NewChatID() ChatID { return id.Random() }
 
 // NewMessageID returns a random identifier.
-func NewMessageID() MessageID { return random() }
+func NewMessageID() MessageID { return id.Random() }
 
 // NewBlobID returns a random identifier.
-func NewBlobID() BlobID { return random() }
+func NewBlobID() BlobID { return id.Random() }
 
-func random() (id [idSize]byte) {
-	rand.Read(id[:])
-	return id
-}
-
-func (id TenantID) String() string  { return text(tenantPrefix, id) }
-func (id AccountID) String() string { return text(accountPrefix, id) }
-func (id ChatID) String() string    { return text(chatPrefix, id) }
-func (id MessageID) String() string { return text(messagePrefix, id) }
-func (id BlobID) String() string    { return text(blobPrefix, id) }
+func (x TenantID) String() string  { return id.Text(tenantPrefix, x) }
+func (x AccountID) String() string { return id.Text(accountPrefix, x) }
+func (x ChatID) String() string    { return id.Text(chatPrefix, x) }
+func (x MessageID) String() string { return id.Text(messagePrefix, x) }
+func (x BlobID) String() string    { return id.Text(blobPrefix, x) }
 
 // MarshalText returns the text form.
-func (id TenantID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (x TenantID) MarshalText() ([]byte, error) { return []byte(x.String()), nil }
 
 // MarshalText returns the text form.
-func (id AccountID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (x AccountID) MarshalText() ([]byte, error) { return []byte(x.String()), nil }
 
 // MarshalText returns the text form.
-func (id ChatID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (x ChatID) MarshalText() ([]byte, error) { return []byte(x.String()), nil }
 
 // MarshalText returns the text form.
-func (id MessageID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (x MessageID) MarshalText() ([]byte, error) { return []byte(x.String()), nil }
 
 // MarshalText returns the text form.
-func (id BlobID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (x BlobID) MarshalText() ([]byte, error) { return []byte(x.String()), nil }
 
 // UnmarshalText accepts only what MarshalText prints; otherwise ErrID.
-func (id *TenantID) UnmarshalText(b []byte) error { return parse((*[idSize]byte)(id), tenantPrefix, b) }
+func (x *TenantID) UnmarshalText(b []byte) error { return id.Parse((*[id.Size]byte)(x), tenantPrefix, b) }
 
 // UnmarshalText accepts only what MarshalText prints; otherwise ErrID.
-func (id *AccountID) UnmarshalText(b []byte) error {
-	return parse((*[idSize]byte)(id), accountPrefix, b)
+func (x *AccountID) UnmarshalText(b []byte) error {
+	return id.Parse((*[id.Size]byte)(x), accountPrefix, b)
 }
 
 // UnmarshalText accepts only what MarshalText prints; otherwise ErrID.
-func (id *ChatID) UnmarshalText(b []byte) error { return parse((*[idSize]byte)(id), chatPrefix, b) }
+func (x *ChatID) UnmarshalText(b []byte) error { return id.Parse((*[id.Size]byte)(x), chatPrefix, b) }
 
 // UnmarshalText accepts only what MarshalText prints; otherwise ErrID.
-func (id *MessageID) UnmarshalText(b []byte) error {
-	return parse((*[idSize]byte)(id), messagePrefix, b)
+func (x *MessageID) UnmarshalText(b []byte) error {
+	return id.Parse((*[id.Size]byte)(x), messagePrefix, b)
 }
 
 // UnmarshalText accepts only what MarshalText prints; otherwise ErrID.
-func (id *BlobID) UnmarshalText(b []byte) error { return parse((*[idSize]byte)(id), blobPrefix, b) }
-
-func text(prefix string, id [idSize]byte) string {
-	return prefix + encoding.EncodeToString(id[:])
-}
-
-// parse decodes text into dst. It leaves dst alone on error. The error says
-// what kind was expected and how long the text was, never the text itself: an
-// identifier may stand next to a secret.
-func parse(dst *[idSize]byte, prefix string, b []byte) error {
-	want := len(prefix) + encoding.EncodedLen(idSize)
-	rest, ok := strings.CutPrefix(string(b[:min(len(b), want+1)]), prefix)
-	if !ok || len(b) != want {
-		return fmt.Errorf("%w: expected %q and %d characters, received %d characters",
-			ErrID, prefix, want-len(prefix), len(b))
-	}
-	var id [idSize]byte
-	if _, err := encoding.Decode(id[:], []byte(rest)); err != nil || encoding.EncodeToString(id[:]) != rest {
-		return fmt.Errorf("%w: expected 26 characters 0-9a-v in canonical form after %q", ErrID, prefix)
-	}
-	*dst = id
-	return nil
-}
+func (x *BlobID) UnmarshalText(b []byte) error { return id.Parse((*[id.Size]byte)(x), blobPrefix, b) }
 
 // DeviceID numbers a device within its account: 1 to MaxDeviceID. Zero is no
 // device.
@@ -141,8 +105,8 @@ const (
 	MaxDevices = 8
 )
 
-// Valid reports whether id lies in 1..MaxDeviceID.
-func (id DeviceID) Valid() bool { return id >= 1 && id <= MaxDeviceID }
+// Valid reports whether d lies in 1..MaxDeviceID.
+func (d DeviceID) Valid() bool { return d >= 1 && d <= MaxDeviceID }
 
 // Address names one device of one account.
 type Address struct {
@@ -150,4 +114,6 @@ type Address struct {
 	Device  DeviceID
 }
 
-func (a Address) String() string { return fmt.Sprintf("%s.%d", a.Account, a.Device) }
+func (a Address) String() string {
+	return a.Account.String() + "." + strconv.Itoa(int(a.Device))
+}
