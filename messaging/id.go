@@ -76,7 +76,9 @@ func (x MessageID) MarshalText() ([]byte, error) { return []byte(x.String()), ni
 func (x BlobID) MarshalText() ([]byte, error) { return []byte(x.String()), nil }
 
 // UnmarshalText accepts only what MarshalText prints; otherwise ErrID.
-func (x *TenantID) UnmarshalText(b []byte) error { return id.Parse((*[id.Size]byte)(x), tenantPrefix, b) }
+func (x *TenantID) UnmarshalText(b []byte) error {
+	return id.Parse((*[id.Size]byte)(x), tenantPrefix, b)
+}
 
 // UnmarshalText accepts only what MarshalText prints; otherwise ErrID.
 func (x *AccountID) UnmarshalText(b []byte) error {
