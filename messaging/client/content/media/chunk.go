@@ -36,7 +36,7 @@ func NewFile(key Key, size uint64) (*File, error) {
 	if size > MaxSize {
 		return nil, ErrSize
 	}
-	block, err := aes.NewCipher(key.b[:])
+	block, err := aes.NewCipher((*key.b)[:])
 	if err != nil {
 		return nil, err
 	}

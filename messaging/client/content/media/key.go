@@ -18,16 +18,17 @@ var ErrKey = errors.New("media: a key is 32 bytes, not all zero")
 // compared. The zero Key is no key; functions that take a Key refuse it.
 type Key struct {
 	_ [0]func()
-	// b is behind a pointer so that fmt prints an address, not the key, even
-	// where a Key sits in an unexported field and Format cannot be called.
-	b *[KeySize]byte
+	// b is behind two pointers so that fmt prints an address, not the key, even
+	// where a Key sits in an unexported field and Format cannot be called: for a
+	// verb that it does not like, fmt follows one.
+	b **[KeySize]byte
 }
 
 // NewKey returns a random key.
 func NewKey() Key {
-	k := Key{b: new([KeySize]byte)}
-	rand.Read(k.b[:])
-	return k
+	b := new([KeySize]byte)
+	rand.Read(b[:])
+	return Key{b: &b}
 }
 
 // ParseKey copies a key from its 32 bytes; otherwise ErrKey.
@@ -35,9 +36,9 @@ func ParseKey(b []byte) (Key, error) {
 	if len(b) != KeySize || [KeySize]byte(b) == ([KeySize]byte{}) {
 		return Key{}, ErrKey
 	}
-	k := Key{b: new([KeySize]byte)}
-	copy(k.b[:], b)
-	return k, nil
+	own := new([KeySize]byte)
+	copy(own[:], b)
+	return Key{b: &own}, nil
 }
 
 // AppendTo appends the 32 secret bytes: for the reference inside an envelope
@@ -46,7 +47,7 @@ func (k Key) AppendTo(dst []byte) []byte {
 	if k.b == nil {
 		return dst
 	}
-	return append(dst, k.b[:]...)
+	return append(dst, (*k.b)[:]...)
 }
 
 // IsZero reports whether k is no key.
