@@ -2,6 +2,7 @@ package spqr
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -112,19 +113,35 @@ func (b *basis) coefficients(x uint16) (c [basisWords]lanes) {
 	return c
 }
 
+// subsets is the sums of all selections out of four blocks; bit k of the index
+// stands for block k. With them a bit of four coefficients costs one addition.
+type subsets [1 << laneCount]block
+
+// subsetsOf groups blocks the way the points of a basis are packed.
+func subsetsOf(blocks []block) (groups [basisWords]subsets) {
+	for j := range blocks {
+		sums, bit := &groups[j/laneCount], 1<<(j%laneCount)
+		for s := range bit {
+			for i, word := range blocks[j] {
+				sums[bit|s][i] = sums[s][i] ^ word
+			}
+		}
+	}
+	return groups
+}
+
 // evaluate returns the chunk at x of the polynomials that have the given blocks
 // at the points of the basis.
-func (b *basis) evaluate(x uint16, blocks []block) [chunkSize]byte {
+func (b *basis) evaluate(x uint16, blocks *[basisWords]subsets) [chunkSize]byte {
 	c := b.coefficients(x)
 	var sum block
 	for bit := 15; bit >= 0; bit-- {
 		for i := range sum {
 			sum[i] = sum[i].double()
 		}
-		for j := range blocks {
-			mask := -(c[j/laneCount] >> (16*(j%laneCount) + bit) & 1)
-			for i := range sum {
-				sum[i] ^= blocks[j][i] & mask
+		for g := range b.words {
+			for i, word := range blocks[g][c[g].selection(bit)] {
+				sum[i] ^= word
 			}
 		}
 	}
@@ -174,7 +191,8 @@ func encodeChunk(message []byte, index uint16) (c chunk) {
 	for j := range n {
 		blocks[j] = blockOf(message[j*chunkSize:])
 	}
-	c.data = basisOf(n).evaluate(index, blocks[:n])
+	groups := subsetsOf(blocks[:n])
+	c.data = basisOf(n).evaluate(index, &groups)
 	return c
 }
 
@@ -199,16 +217,15 @@ func decodeChunks(have []chunk, last *chunk) []byte {
 			copy(message[int(c.index)*chunkSize:], c.data[:])
 		}
 	}
-	var b *basis
+	if slices.Index(present[:n], false) < 0 {
+		return message
+	}
+	b, groups := newBasis(points[:n]), subsetsOf(blocks[:n])
 	for x := range n {
-		if present[x] {
-			continue
+		if !present[x] {
+			data := b.evaluate(uint16(x), &groups)
+			copy(message[x*chunkSize:], data[:])
 		}
-		if b == nil {
-			b = newBasis(points[:n])
-		}
-		data := b.evaluate(uint16(x), blocks[:n])
-		copy(message[x*chunkSize:], data[:])
 	}
 	return message
 }

@@ -32,14 +32,19 @@ func (a lanes) double() lanes {
 	return (a&^highBits)<<1 ^ carry*reduction
 }
 
-// where returns all ones in the lanes whose coefficient of x^bit is one.
-func (a lanes) where(bit int) lanes { return (a >> bit & lowBits) * laneMask }
+// selection returns the coefficients of x^bit as a number: bit k is lane k's.
+func (a lanes) selection(bit int) uint64 {
+	const gather = 1<<48 | 1<<33 | 1<<18 | 1<<3
+	return uint64(a>>bit&lowBits*gather) >> 48 & 0xF
+}
 
-// times multiplies lane by lane.
+// times multiplies lane by lane, from the highest coefficient of b down.
 func (a lanes) times(b lanes) lanes {
 	var p lanes
-	for bit := 15; bit >= 0; bit-- {
-		p = p.double() ^ a&b.where(bit)
+	for range 16 {
+		carry, ones := p>>15&lowBits, b>>15&lowBits
+		p = (p&^highBits)<<1 ^ carry*reduction ^ a&(ones<<16-ones)
+		b <<= 1
 	}
 	return p
 }

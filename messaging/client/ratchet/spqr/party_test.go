@@ -118,3 +118,40 @@ func until(t testing.TB, a, b, s *State, p phase, rand io.Reader) {
 	}
 	t.Fatalf("phase %d not reached", p)
 }
+
+// inPhase returns a state in the second or third epoch that has just come into
+// the phase, with half of what the phase collects where it collects.
+func inPhase(t testing.TB, p phase) *State {
+	t.Helper()
+	alice, bob := newPair(t, Config{}, Config{})
+	rng := draws(uint64(p))
+	for alice.Epoch() < 2 || bob.Epoch() < 2 {
+		exchange(t, alice, bob, rng)
+	}
+	for range 3000 {
+		for _, d := range [2][2]*State{{alice, bob}, {bob, alice}} {
+			for _, s := range d {
+				if s.machine.phase == p && len(s.machine.chunks) >= p.shape().collects/2 {
+					return s
+				}
+			}
+			m := commitSend(t, d[0], rng)
+			if lossy := p == ct1Acknowledged || p == keyReceivedCt1Sampled; !lossy || !loseFor(p, m.header) {
+				deliver(t, d[1], m)
+			}
+		}
+	}
+	t.Fatalf("phase %d not reached", p)
+	return nil
+}
+
+// loseFor loses what keeps a loss-free exchange out of a phase: ct1Acknowledged
+// wants ct1 to be there long before the vector, keyReceivedCt1Sampled the
+// contrary.
+func loseFor(p phase, b []byte) bool {
+	h, _ := parseHeader(b)
+	if p == ct1Acknowledged {
+		return h.kind == typeVector || h.kind == typeVecAck && h.chunk.index%2 == 0
+	}
+	return h.kind == typeCt1 && h.chunk.index > 0 && h.chunk.index%3 != 0
+}

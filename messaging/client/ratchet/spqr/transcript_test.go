@@ -30,8 +30,8 @@ type transcript struct {
 		IdentityPublic  hexBytes
 	}
 	Bundles map[string]struct {
-		IdentityKey hexBytes
-		PreKey      *struct{ Public hexBytes }
+		IdentityKey               hexBytes
+		PreKey                    *struct{ Public hexBytes }
 		SignedPreKey, KyberPreKey struct {
 			Public hexBytes
 		}
