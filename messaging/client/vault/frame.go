@@ -169,10 +169,10 @@ func (d *directory) body() (n uint32) {
 
 func (d *directory) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, d.commit)
-	b = append(b, flag(d.last))
+	b = append(b, bit(d.last))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(d.entries)))
 	for _, e := range d.entries {
-		b = append(b, flag(!e.delete))
+		b = append(b, bit(!e.delete))
 		b = binary.BigEndian.AppendUint16(b, uint16(len(e.name)))
 		b = append(b, e.name...)
 		if !e.delete {
@@ -182,7 +182,7 @@ func (d *directory) append(b []byte) []byte {
 	return b
 }
 
-func flag(set bool) byte {
+func bit(set bool) byte {
 	if set {
 		return 1
 	}
