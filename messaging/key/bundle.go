@@ -25,13 +25,20 @@ type Verified struct {
 	bundle Bundle
 }
 
-// Bundle returns what was verified.
-func (v *Verified) Bundle() Bundle { return v.bundle }
+// Bundle returns a copy of what was verified.
+func (v *Verified) Bundle() Bundle {
+	b := v.bundle
+	if b.OneTime != nil {
+		one := *b.OneTime
+		b.OneTime = &one
+	}
+	return b
+}
 
 // Verify checks everything that can be checked before use: the identity key is
-// the one that the device log has for this device, both signatures hold, the
-// one-time key is not of small order (its handshake would fail anyway), and the
-// ids are in range.
+// the one that the device log has for this device, both signatures hold, and the
+// ids are in range. The one-time curve key is not signed: a false one, or one of
+// small order, fails the handshake (Agree).
 func (b Bundle) Verify(device messaging.DeviceID, listed IdentityPublic) (*Verified, error) {
 	switch {
 	case b.RegistrationID == 0 || b.RegistrationID > MaxRegistrationID:

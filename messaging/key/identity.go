@@ -20,7 +20,7 @@ type LogPublic [LogPublicSize]byte
 // compared with ==.
 type LogPrivate struct {
 	_ [0]func()
-	k ed25519.PrivateKey
+	k *[ed25519.PrivateKeySize]byte // behind a pointer; see secret.go
 }
 
 // LogSeedSize is the length in bytes of the seed that a log key is made of.
@@ -40,10 +40,11 @@ func NewLog(seed []byte) (*LogPrivate, error) {
 	if len(seed) != LogSeedSize {
 		return nil, messaging.Invalid(ErrLength)
 	}
-	return &LogPrivate{k: ed25519.NewKeyFromSeed(seed)}, nil
+	return &LogPrivate{k: (*[ed25519.PrivateKeySize]byte)(ed25519.NewKeyFromSeed(seed))}, nil
 }
 
-// ParseLogPublic reads 32 bytes.
+// ParseLogPublic reads 32 bytes. The result is not checked to be a point; see
+// CheckLog.
 func ParseLogPublic(b []byte) (LogPublic, error) {
 	if len(b) != LogPublicSize {
 		return LogPublic{}, messaging.Invalid(ErrLength)
@@ -52,10 +53,12 @@ func ParseLogPublic(b []byte) (LogPublic, error) {
 }
 
 // Seed returns the 32-byte seed, for the vault only.
-func (p *LogPrivate) Seed() []byte { return p.k.Seed() }
+func (p *LogPrivate) Seed() []byte { return p.private().Seed() }
 
 // Public returns the public half.
-func (p *LogPrivate) Public() LogPublic { return LogPublic(p.k.Public().(ed25519.PublicKey)) }
+func (p *LogPrivate) Public() LogPublic { return LogPublic(p.k[LogSeedSize:]) }
+
+func (p *LogPrivate) private() ed25519.PrivateKey { return p.k[:] }
 
 // Domain separates the kinds of text that a log key signs; each kind has its
 // own, so that no signature can serve for another kind.
@@ -63,7 +66,7 @@ type Domain string
 
 // Sign signs message under a domain. There is no way to sign bytes without one.
 func (p *LogPrivate) Sign(domain Domain, message []byte) Signature {
-	return Signature(ed25519.Sign(p.k, tagged(domain, message)))
+	return Signature(ed25519.Sign(p.private(), tagged(domain, message)))
 }
 
 // Verify checks a signature over message under a domain.

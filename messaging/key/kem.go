@@ -75,7 +75,7 @@ type KEMPublic struct {
 type KEMPrivate struct {
 	_    [0]func()
 	kem  KEM
-	seed [KEMSeedSize]byte
+	seed *[KEMSeedSize]byte // behind a pointer; see secret.go
 }
 
 // ParsePublic reads a type byte and 1568 bytes, and checks them as the
@@ -105,6 +105,9 @@ func (p KEMPublic) Bytes() []byte {
 // Encapsulate draws 32 bytes from rand and returns the 1569-byte ciphertext and
 // the 32-byte shared secret.
 func (p KEMPublic) Encapsulate(rand io.Reader) (ciphertext []byte, secret [32]byte, err error) {
+	if p.kem == nil {
+		return nil, secret, messaging.Invalid(ErrEncapsulated)
+	}
 	var coins [32]byte
 	if _, err := io.ReadFull(rand, coins[:]); err != nil {
 		return nil, secret, fmt.Errorf("encapsulate: %w", err)
@@ -118,7 +121,7 @@ func (p KEMPublic) Encapsulate(rand io.Reader) (ciphertext []byte, secret [32]by
 
 // Generate draws 64 bytes from rand and makes a decapsulation key of them.
 func (k KEMs) Generate(rand io.Reader) (*KEMPrivate, error) {
-	p := &KEMPrivate{kem: k.preferred()}
+	p := &KEMPrivate{kem: k.preferred(), seed: new([KEMSeedSize]byte)}
 	if _, err := io.ReadFull(rand, p.seed[:]); err != nil {
 		return nil, fmt.Errorf("generate a KEM key: %w", err)
 	}
@@ -134,7 +137,8 @@ func (k KEMs) ParsePrivate(b []byte) (*KEMPrivate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &KEMPrivate{kem: kem, seed: [KEMSeedSize]byte(b[1:])}, nil
+	seed := [KEMSeedSize]byte(b[1:])
+	return &KEMPrivate{kem: kem, seed: &seed}, nil
 }
 
 // Bytes returns the type byte and the 64-byte seed, for the vault only.
@@ -142,7 +146,7 @@ func (p *KEMPrivate) Bytes() []byte { return append([]byte{p.kem.Type()}, p.seed
 
 // Public returns the public half.
 func (p *KEMPrivate) Public() (KEMPublic, error) {
-	raw, err := p.kem.Public(&p.seed)
+	raw, err := p.kem.Public(p.seed)
 	if err != nil {
 		return KEMPublic{}, err
 	}
@@ -158,7 +162,7 @@ func (p *KEMPrivate) Decapsulate(ciphertext []byte) ([32]byte, error) {
 	if subtle.ConstantTimeByteEq(ciphertext[0], p.kem.Type()) != 1 {
 		return [32]byte{}, messaging.Invalid(ErrType)
 	}
-	return p.kem.Decapsulate(&p.seed, ciphertext[1:])
+	return p.kem.Decapsulate(p.seed, ciphertext[1:])
 }
 
 // MLKEM is ML-KEM-1024 (FIPS 203). The standard library generates, checks and

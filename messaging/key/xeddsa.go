@@ -139,12 +139,28 @@ var inverseOfCofactor = [32]byte{
 // CheckBase refuses an initiator's base key that is not canonical or not in the
 // prime-order subgroup (docs/protocol.md section 9.3): a component of small order would
 // let one handshake arrive under several byte forms of its base key.
-func CheckBase(p BasePublic) error {
-	canonical, err := new(field.Element).SetBytes(p.u[:])
-	if err != nil || [curveSize]byte(canonical.Bytes()) != p.u {
+func CheckBase(p BasePublic) error { return checkPoint(p.u) }
+
+// CheckIdentity applies the same rule to an identity key before a device log
+// lists it: one of small order verifies what nobody signed, and a second form of
+// a key would pass as another device's (docs/protocol.md section 2.3).
+func CheckIdentity(p IdentityPublic) error { return checkPoint(p.u) }
+
+// CheckLog is CheckIdentity for a log key.
+func CheckLog(p LogPublic) error {
+	point, err := new(edwards25519.Point).SetBytes(p[:])
+	if err != nil || LogPublic(point.Bytes()) != p || !torsionFree(point) || point.Equal(edwards25519.NewIdentityPoint()) == 1 {
 		return messaging.Invalid(ErrPoint)
 	}
-	point, ok := edwardsOf(p.u, 0)
+	return nil
+}
+
+func checkPoint(u [curveSize]byte) error {
+	canonical, err := new(field.Element).SetBytes(u[:])
+	if err != nil || [curveSize]byte(canonical.Bytes()) != u {
+		return messaging.Invalid(ErrPoint)
+	}
+	point, ok := edwardsOf(u, 0)
 	if !ok || !torsionFree(point) {
 		return messaging.Invalid(ErrPoint)
 	}
