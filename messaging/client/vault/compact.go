@@ -28,7 +28,7 @@ func (f *File) wasteful() bool {
 // a failure is kept for the next commit if it broke the vault, else the next
 // attempt waits until as much again has been wasted.
 func (f *File) tidy(ctx context.Context) {
-	err := f.replace(ctx, f.header.next(f.master), f.master)
+	err := f.replace(ctx, f.header.next(f.master()), f.master())
 	switch {
 	case err == nil:
 		f.slack = min(f.slack, minWaste)
@@ -47,7 +47,7 @@ func (f *File) Compact(ctx context.Context) error {
 	if err := f.ready(ctx); err != nil {
 		return err
 	}
-	return f.replace(ctx, f.header.next(f.master), f.master)
+	return f.replace(ctx, f.header.next(f.master()), f.master())
 }
 
 // Rekey seals the vault anew: a new master key, wrapped by s, and every record
@@ -93,10 +93,10 @@ func (f *File) adopt(next *log, index *btree.Map[string, place], h header, maste
 	f.mu.Lock()
 	f.log, f.index = next, index
 	f.mu.Unlock()
-	if f.master != nil && f.master != master {
-		clear(f.master[:])
+	if f.master != nil && f.master() != master {
+		clear(f.master()[:])
 	}
-	f.header, f.master = h, master
+	f.header, f.master = h, hide(master)
 	if old != nil {
 		f.drop(old)
 	}

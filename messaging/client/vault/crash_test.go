@@ -225,7 +225,7 @@ func workload(t *testing.T) int {
 }
 
 // TestCrash stops the machine in the middle of every step, and for each leaves
-// every prefix and every suffix of what was not synced.
+// every prefix and every suffix of what was not synced, the rest gone or zero.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	steps, worlds := workload(t), 0
@@ -233,8 +233,8 @@ func TestCrash(t *testing.T) {
 		s := scripted(t, stop, -1)
 		for names := range len(s.disk.journal) + 1 {
 			for bytes := range s.disk.pendingBytes() + 1 {
-				for _, tail := range []bool{false, true} {
-					l := loss{names, bytes, tail}
+				for p := range parts {
+					l := loss{names, bytes, p}
 					worlds++
 					d := s.disk.powerCut(l)
 					f, err := s.verify(d)
@@ -399,7 +399,7 @@ func (s *scene) recover(rng *rand.Rand) error {
 		if rng.IntN(4) == 0 {
 			s.disk.kill()
 		} else {
-			s.disk = s.disk.powerCut(loss{rng.IntN(4), rng.IntN(s.disk.pendingBytes() + 1), rng.IntN(2) == 0})
+			s.disk = s.disk.powerCut(loss{rng.IntN(4), rng.IntN(s.disk.pendingBytes() + 1), part(rng.IntN(int(parts)))})
 		}
 		s.disk.stopAt = rng.IntN(12)
 		f, err := s.verify(s.disk)

@@ -220,10 +220,18 @@ func (f *fakeFile) Close() error         { return nil }
 type loss struct {
 	names int // how many changes of names survive
 	bytes int // how many written bytes, counted over the pending writes
-	tail  bool
-	// tail: the last bytes survive and the first do not, with zeros in their
-	// place, as when a file's size reaches the disk before its data
+	part  part
 }
+
+// A part says which bytes of a write survive, and what becomes of the rest.
+type part int
+
+const (
+	head  part = iota // the first ones; the file ends there
+	holed             // the first ones, then zeros: the size was written, not the data
+	tail              // the last ones, behind zeros
+	parts
+)
 
 // powerCut returns the machine after the loss.
 func (d *fakeDisk) powerCut(l loss) *fakeDisk {
@@ -246,23 +254,25 @@ func (f *fakeFile) after(l loss) []byte {
 	for _, w := range f.pending {
 		n := min(left, max(1, len(w.b))) // a change of size counts as one byte
 		left -= n
-		data = w.survive(data, n, l.tail)
+		data = w.survive(data, n, l.part)
 	}
 	return data
 }
 
-// survive applies n bytes of the write: the first ones or, with tail, all but
-// the first ones.
-func (w fakeWrite) survive(data []byte, n int, tail bool) []byte {
+// survive applies n bytes of the write, or for a tail all but n.
+func (w fakeWrite) survive(data []byte, n int, p part) []byte {
 	switch {
 	case w.b == nil:
-		if n > 0 != tail {
+		if (n > 0) != (p == tail) {
 			data = w.apply(data)
 		}
-	case !tail && n > 0:
-		data = fakeWrite{w.at, w.b[:n]}.apply(data)
-	case tail && n < len(w.b):
+	case p == tail && n < len(w.b):
 		data = fakeWrite{w.at + int64(n), w.b[n:]}.apply(data)
+	case p != tail && n > 0:
+		data = fakeWrite{w.at, w.b[:n]}.apply(data)
+	}
+	if end := w.at + int64(len(w.b)); p == holed && n > 0 && end > int64(len(data)) {
+		data = fakeWrite{at: end}.apply(data)
 	}
 	return data
 }

@@ -26,7 +26,7 @@ type File struct {
 
 	commits sync.Mutex // held through a commit, a compaction, Close
 	header  header     // guarded by commits
-	master  *[32]byte  // guarded by commits; behind a pointer, which no format verb follows
+	master  hidden     // guarded by commits
 	broken  error      // guarded by commits
 	buf     []byte     // guarded by commits
 	slack   int64      // guarded by commits
@@ -120,7 +120,7 @@ func (f *File) replay(ctx context.Context, file diskFile, s Sealer) error {
 	if err := l.replay(end, func(at *frame, d *directory) { l.live += apply(f.index, at, d) }); err != nil {
 		return err
 	}
-	f.header, f.master, f.log, f.torn = h, master, l, l.torn
+	f.header, f.master, f.log, f.torn = h, hide(master), l, l.torn
 	return f.disk.Sync()
 }
 
@@ -185,7 +185,7 @@ func (f *File) drop(l *log) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if l.users--; l.users == 0 {
-		clear(l.keys.secret[:])
+		clear(l.keys.secret()[:])
 		l.file.Close()
 	}
 }
@@ -272,7 +272,7 @@ func (f *File) Close() error {
 	if !f.shut() {
 		return nil
 	}
-	clear(f.master[:])
+	clear(f.master()[:])
 	f.drop(f.log)
 	return f.lock.Close()
 }

@@ -90,7 +90,7 @@ type directory struct {
 
 // cipher is AES-256-GCM under the frame's own key.
 func (k *keys) cipher(salt *[saltSize]byte) cipher.AEAD {
-	key := expand(k.secret[:], salt[:], labelFrame)
+	key := expand(k.secret()[:], salt[:], labelFrame)
 	defer clear(key)
 	return newGCM(key)
 }

@@ -117,10 +117,10 @@ func newHeader(ctx context.Context, vault [idSize]byte, s Sealer) (header, *[32]
 // keys are what reads and writes the frames of one file.
 type keys struct {
 	vault, file [idSize]byte
-	secret      *[32]byte // behind a pointer, which no format verb follows
+	secret      hidden
 }
 
 func (h *header) keys(master *[32]byte) keys {
 	salt := append(h.vault[:], h.file[:]...)
-	return keys{h.vault, h.file, (*[32]byte)(expand(master[:], salt, labelLog))}
+	return keys{h.vault, h.file, hide((*[32]byte)(expand(master[:], salt, labelLog)))}
 }

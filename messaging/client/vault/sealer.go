@@ -78,9 +78,9 @@ func (c Cost) check() error {
 	return nil
 }
 
-// passphrase holds its secret behind a pointer, which no format verb follows.
+// passphrase holds its secret in a function, as hidden does.
 type passphrase struct {
-	secret *[]byte
+	secret func() []byte
 	cost   Cost
 }
 
@@ -88,7 +88,7 @@ type passphrase struct {
 // spellings of the same letters are different passphrases: normalise before.
 func Passphrase(secret []byte, cost Cost) Sealer {
 	s := clone(secret)
-	return passphrase{&s, cost}
+	return passphrase{func() []byte { return s }, cost}
 }
 
 // passphraseSize is method, time, memory, threads, salt and wrapped key.
@@ -125,14 +125,20 @@ func (p passphrase) Unwrap(_ context.Context, wrapped []byte) (*[32]byte, error)
 
 // derive runs argon2id over the passphrase and the salt at the end of head.
 func (p passphrase) derive(head []byte, c Cost) []byte {
-	return argon2.IDKey(*p.secret, head[len(head)-saltSize:], c.Time, c.Memory, c.Threads, 32)
+	return argon2.IDKey(p.secret(), head[len(head)-saltSize:], c.Time, c.Memory, c.Threads, 32)
 }
 
-// rawKey holds its secret behind a pointer, which no format verb follows.
-type rawKey struct{ secret *[32]byte }
+// A hidden key prints as the address of a function, whatever the verb. Methods
+// would not do: fmt does not call them on unexported fields, and with a verb
+// that does not fit a pointer it prints what is pointed to.
+type hidden func() *[32]byte
+
+func hide(key *[32]byte) hidden { return func() *[32]byte { return key } }
+
+type rawKey struct{ secret hidden }
 
 // RawKey returns a Sealer for a random 32-byte key that the platform keeps.
-func RawKey(key [32]byte) Sealer { return rawKey{&key} }
+func RawKey(key [32]byte) Sealer { return rawKey{hide(&key)} }
 
 // rawSize is method, salt and wrapped key.
 const rawSize = 1 + saltSize + wrapSize
@@ -151,7 +157,7 @@ func (k rawKey) Unwrap(_ context.Context, wrapped []byte) (*[32]byte, error) {
 }
 
 func (k rawKey) derive(head []byte) []byte {
-	return expand(k.secret[:], head[1:], labelRaw)
+	return expand(k.secret()[:], head[1:], labelRaw)
 }
 
 // wrap seals the master key and appends it to head, which it binds. The nonce
