@@ -1,0 +1,9 @@
+drop table link_slot;
+drop table session;
+drop table spent_prekey;
+drop table one_time_kem;
+drop table one_time_ec;
+drop table device;
+drop table log_entry;
+drop table account_head;
+drop table account;

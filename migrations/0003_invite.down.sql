@@ -1,0 +1,2 @@
+drop table invite;
+drop table profile;
