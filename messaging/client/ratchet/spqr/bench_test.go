@@ -108,7 +108,7 @@ func benchReceive(b *testing.B, side Direction, into phase) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if step.plan.move.next == nil || step.plan.move.next.phase != into {
+		if step.plan().move.next == nil || step.plan().move.next.phase != into {
 			step.Commit()
 			continue
 		}

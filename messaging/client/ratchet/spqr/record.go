@@ -158,9 +158,9 @@ func (in *input) state() *State {
 	}
 	if flags&flagOff != 0 {
 		in.require(flags == flagOff)
-		return &State{off: true}
+		return &State{&core{off: true}}
 	}
-	s := &State{side: Initiator, self: flags&flagSelf != 0}
+	s := &State{&core{side: Initiator, self: flags&flagSelf != 0}}
 	if flags&flagResponder != 0 {
 		s.side = Responder
 	}

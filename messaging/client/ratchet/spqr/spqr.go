@@ -47,14 +47,17 @@ const (
 )
 
 // State is one side's SPQR of one session. It is not safe for concurrent use.
-type State struct {
+type State struct{ *core }
+
+// core keeps the secrets two pointers away from a State: fmt follows one, even
+// in a field whose Format method it may not call.
+type core struct {
 	off       bool
 	side      Direction
 	self      bool
 	agreement agreement
 	serial    uint64 // counts commits; a Step of another count is stale
 
-	// Behind pointers, so that printing a struct that holds a State shows no key.
 	authKey *[keySize]byte // while agreement is open
 	chain   *keyChain      // nil while agreement is open
 	machine *machine
@@ -64,12 +67,12 @@ type State struct {
 // PQXDH's output (docs/protocol.md section 9) and is not kept by reference.
 func New(authKey *[32]byte, dir Direction, cfg Config) (*State, error) {
 	if cfg.Disabled {
-		return &State{off: true}, nil
+		return &State{&core{off: true}}, nil
 	}
 	if authKey == nil || dir != Initiator && dir != Responder {
 		return nil, ErrConfig
 	}
-	s := &State{side: dir, self: cfg.SelfSession, agreement: demanded}
+	s := &State{&core{side: dir, self: cfg.SelfSession, agreement: demanded}}
 	s.machine = &machine{epoch: 1, phase: keysUnsampled, auth: newAuthenticator(authKey)}
 	if dir == Responder {
 		s.machine.phase = noHeaderReceived
@@ -104,7 +107,6 @@ func (State) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "spqr.State"
 
 // turnOff makes the state that of a peer without SPQR.
 func (s *State) turnOff() {
-	serial := s.serial
 	s.machine.wipe()
 	if s.chain != nil {
 		s.chain.wipe()
@@ -112,5 +114,5 @@ func (s *State) turnOff() {
 	if s.authKey != nil {
 		clear(s.authKey[:])
 	}
-	*s = State{off: true, serial: serial}
+	*s.core = core{off: true, serial: s.serial}
 }

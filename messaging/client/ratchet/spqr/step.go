@@ -9,10 +9,11 @@ import (
 
 // Step is one send or receive, worked out but not yet done: the State it came
 // from is unchanged until Commit. Copies of a Step are the same step.
-type Step struct{ plan *plan }
+type Step struct{ ref **plan }
 
 // plan is what Commit does.
 type plan struct {
+	self   *plan // what a Step points to: fmt does not follow two pointers
 	state  *State
 	serial uint64
 
@@ -28,12 +29,18 @@ type plan struct {
 	chainMove chainMove
 }
 
+func (s *State) newPlan() *plan {
+	p := &plan{state: s, serial: s.serial}
+	p.self = p
+	return p
+}
+
 // Send plans the next message to the peer. rand is read for 64 bytes when a key
 // pair is made, for 32 when a ciphertext is, and else not at all.
 func (s *State) Send(rand io.Reader) (Step, error) {
-	p := &plan{state: s, serial: s.serial}
+	p := s.newPlan()
 	if s.off {
-		return Step{p}, nil
+		return Step{&p.self}, nil
 	}
 	var err error
 	if p.move, err = s.machine.send(rand); err != nil {
@@ -54,14 +61,14 @@ func (s *State) Send(rand io.Reader) (Step, error) {
 		return Step{}, err
 	}
 	p.length = uint8(len(h.append(p.header[:0])))
-	return Step{p}, nil
+	return Step{&p.self}, nil
 }
 
 // Receive plans the arrival of a message with this header, which is empty when
 // the message has none. The plan may be committed only when the message's MAC,
 // made with the Step's key, is right.
 func (s *State) Receive(header []byte) (Step, error) {
-	p := &plan{state: s, serial: s.serial}
+	p := s.newPlan()
 	var err error
 	switch version := headerVersion(header); {
 	case s.off, version > version1:
@@ -73,7 +80,7 @@ func (s *State) Receive(header []byte) (Step, error) {
 	if err != nil {
 		return Step{}, messaging.Invalid(err)
 	}
-	return Step{p}, nil
+	return Step{&p.self}, nil
 }
 
 func (p *plan) downgrade() error {
@@ -121,28 +128,37 @@ func (s *State) jump() uint32 {
 	return maxJump
 }
 
+// plan returns nil for the zero Step.
+func (st *Step) plan() *plan {
+	if st.ref == nil {
+		return nil
+	}
+	return *st.ref
+}
+
 // Header returns what travels with the message that is sent; it is nil for a
 // receive and when SPQR is off.
 func (st *Step) Header() []byte {
-	if st.plan == nil || st.plan.length == 0 {
-		return nil
+	if p := st.plan(); p != nil && p.length > 0 {
+		return p.header[:p.length]
 	}
-	return st.plan.header[:st.plan.length]
+	return nil
 }
 
 // Key returns the salt of the message keys (docs/protocol.md section 10); ok is
 // false when there is none.
 func (st *Step) Key() (key [32]byte, ok bool) {
-	if st.plan == nil {
-		return key, false
+	if p := st.plan(); p != nil {
+		return p.key, p.keyed
 	}
-	return st.plan.key, st.plan.keyed
+	return key, false
 }
 
 // Stale tells whether Commit would do nothing: this step or another one of the
 // same State was committed since it was planned.
 func (st *Step) Stale() bool {
-	return st.plan == nil || st.plan.serial != st.plan.state.serial
+	p := st.plan()
+	return p == nil || p.serial != p.state.serial
 }
 
 // Commit applies the step to the State it came from, once. A stale step is left
@@ -152,7 +168,8 @@ func (st *Step) Commit() {
 	if st.Stale() {
 		return
 	}
-	p, s := st.plan, st.plan.state
+	p := st.plan()
+	s := p.state
 	s.serial++
 	if p.off {
 		s.turnOff()
