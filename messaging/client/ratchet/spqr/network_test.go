@@ -14,6 +14,7 @@ type network struct {
 	sent  int
 	got   int
 	lost  int
+	jumps int
 	mix   map[phase]int // phases seen
 }
 

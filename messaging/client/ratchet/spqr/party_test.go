@@ -38,6 +38,20 @@ func newPair(t testing.TB, alice, bob Config) (a, b *State) {
 	return a, b
 }
 
+// newPairOf returns the two sides of a handshake of which one demands SPQR.
+func newPairOf(t testing.TB, key *[32]byte, initiator Config) (alice, bob *State) {
+	t.Helper()
+	alice, err := New(key, Initiator, initiator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob, err = New(key, Responder, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alice, bob
+}
+
 func commitSend(t testing.TB, s *State, rand io.Reader) message {
 	t.Helper()
 	step, err := s.Send(rand)

@@ -2,9 +2,6 @@ package spqr
 
 import (
 	"bytes"
-	"crypto/ecdh"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"os"
@@ -33,7 +30,7 @@ type transcript struct {
 		IdentityKey               hexBytes
 		PreKey                    *struct{ Public hexBytes }
 		SignedPreKey, KyberPreKey struct {
-			Public hexBytes
+			Public, Private hexBytes
 		}
 	}
 	Steps []transcriptStep
@@ -41,10 +38,11 @@ type transcript struct {
 
 type transcriptStep struct {
 	Op, By, Msg, Bundle, Expect string
-	Count                       int
+	Count, Type                 int
 	PqRatchet, Ciphertext       hexBytes
+	RatchetKey                  hexBytes
 	Rng                         []hexBytes
-	Named                       struct{ BaseKeyPrivate, KyberCoins hexBytes }
+	Named                       struct{ BaseKeyPrivate, KyberCoins, RatchetKeyPrivate hexBytes }
 }
 
 func readTranscript(t testing.TB, name string) *transcript {
@@ -60,32 +58,19 @@ func readTranscript(t testing.TB, name string) *transcript {
 	return tr
 }
 
-// authKey is the last third of PQXDH's output, docs/protocol.md section 9.
-func (tr *transcript) authKey(t testing.TB) *[32]byte {
+// handshake is PQXDH's output, 96 bytes: root key, chain key and authentication
+// key (docs/protocol.md section 9).
+func (tr *transcript) handshake(t testing.TB) []byte {
 	t.Helper()
 	first := tr.Steps[0]
 	bundle := tr.Bundles[first.Bundle]
+	identity, base := tr.Parties[first.By].IdentityPrivate, first.Named.BaseKeyPrivate
 	ikm := bytes.Repeat([]byte{0xFF}, 32)
-	dh := func(private, public hexBytes) {
-		priv, err := ecdh.X25519().NewPrivateKey(private)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pub, err := ecdh.X25519().NewPublicKey(public[1:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		shared, err := priv.ECDH(pub)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ikm = append(ikm, shared...)
-	}
-	dh(tr.Parties[first.By].IdentityPrivate, bundle.SignedPreKey.Public)
-	dh(first.Named.BaseKeyPrivate, bundle.IdentityKey)
-	dh(first.Named.BaseKeyPrivate, bundle.SignedPreKey.Public)
+	ikm = append(ikm, agree(t, identity, bundle.SignedPreKey.Public)...)
+	ikm = append(ikm, agree(t, base, bundle.IdentityKey)...)
+	ikm = append(ikm, agree(t, base, bundle.SignedPreKey.Public)...)
 	if bundle.PreKey != nil {
-		dh(first.Named.BaseKeyPrivate, bundle.PreKey.Public)
+		ikm = append(ikm, agree(t, base, bundle.PreKey.Public)...)
 	}
 	var pk kyber1024.PublicKey
 	pk.Unpack(bundle.KyberPreKey.Public[1:])
@@ -93,12 +78,12 @@ func (tr *transcript) authKey(t testing.TB) *[32]byte {
 	var shared [kyber1024.SharedKeySize]byte
 	pk.EncapsulateTo(ct[:], shared[:], first.Named.KyberCoins)
 	ikm = append(ikm, shared[:]...)
-	const info = "WhisperText_X25519_SHA-256_CRYSTALS-KYBER-1024"
-	okm, err := hkdf.Key(sha256.New, ikm, nil, info, 96)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return (*[32]byte)(okm[64:])
+	return expand(t, nil, ikm, "WhisperText_X25519_SHA-256_CRYSTALS-KYBER-1024", 96)
+}
+
+func (tr *transcript) authKey(t testing.TB) *[32]byte {
+	t.Helper()
+	return (*[32]byte)(tr.handshake(t)[64:])
 }
 
 // recorded is the randomness of one encryption: an error when too little was
@@ -116,15 +101,7 @@ func (s *transcriptStep) recorded() *bytes.Reader {
 // states also go through their stored form before each step.
 func replay(t *testing.T, name string, aliceConfig Config) {
 	tr := readTranscript(t, name)
-	key := tr.authKey(t)
-	alice, err := New(key, Initiator, aliceConfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bob, err := New(key, Responder, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	alice, bob := newPairOf(t, tr.authKey(t), aliceConfig)
 	states := map[string]*State{"alice": alice, "bob": bob}
 	headers, keys := map[string][]byte{}, map[string][32]byte{}
 	var sent, received, salted int
