@@ -164,6 +164,40 @@ func delOnly(t *testing.T, s stored) []byte {
 	return f.disk.(*fakeDisk).names["vault"].data[s.frames[3]:]
 }
 
+// TestBindings: a value opens under the vault, commit, number, kind and key that
+// it was sealed under, and under none other, even if the frame's key leaked into
+// another place.
+func TestBindings(t *testing.T) {
+	t.Parallel()
+	k := keys{vault: [idSize]byte{1}, file: [idSize]byte{2}, secret: hide(new([32]byte))}
+	sealed, d, _ := k.seal(nil, chain{}, 5, true, []named{{"\x01key", change{value: []byte("value")}}})
+	aead := k.cipher((*[saltSize]byte)(sealed[idSize:]))
+	other := k
+	other.vault[0]++
+	for _, c := range []struct {
+		name   string
+		keys   keys
+		commit uint64
+		index  uint32
+		as     string
+		ok     bool
+	}{
+		{"itself", k, 5, 0, "\x01key", true},
+		{"vault", other, 5, 0, "\x01key", false},
+		{"commit", k, 6, 0, "\x01key", false},
+		{"number", k, 5, 1, "\x01key", false},
+		{"kind", k, 5, 0, "\x02key", false},
+		{"key", k, 5, 0, "\x01kez", false},
+		{"longer key", k, 5, 0, "\x01key\x00", false},
+	} {
+		value := slices.Clone(sealed[len(sealed)-int(d.body()):])
+		got, err := c.keys.openValue(aead, c.commit, c.index, c.as, value)
+		if (err == nil) != c.ok || c.ok && string(got) != "value" || !c.ok && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("another %s: %q, %v", c.name, got, err)
+		}
+	}
+}
+
 // TestRollback: an older copy of the whole file opens, and the number of
 // commits tells.
 func TestRollback(t *testing.T) {

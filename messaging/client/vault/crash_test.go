@@ -134,6 +134,9 @@ func (s *scene) verify(d *fakeDisk) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", reason(err))
 	}
+	if len(d.names) != 1 {
+		return nil, errors.New("an unfinished file was left beside the vault")
+	}
 	n, sum, err := look(f)
 	if err != nil {
 		return nil, err
