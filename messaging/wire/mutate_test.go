@@ -141,7 +141,9 @@ func (d *damage) inPlace(x *node) {
 	try("group", ErrGroup, func() { x.tag, x.under = tag(num, protowire.StartGroupType), nil })
 	try("end of group", ErrGroup, func() { x.tag, x.under = tag(num, protowire.EndGroupType), nil })
 	try("wire type 6", ErrWireType, func() { x.tag, x.under = tag(num, 6), nil })
-	try("fixed32", ErrWireType, func() { x.tag, x.value, x.size, x.under = tag(num, protowire.Fixed32Type), []byte{1, 0, 0}, []byte{0}, nil })
+	try("fixed32", ErrWireType, func() {
+		x.tag, x.value, x.size, x.under = tag(num, protowire.Fixed32Type), []byte{1, 0, 0}, []byte{0}, nil
+	})
 	try("field 0", ErrField, func() { x.tag = []byte{byte(saved.tag[0] & 7)} })
 	try("field 2^29", ErrField, func() { x.tag = protowire.AppendVarint(nil, 1<<32|uint64(saved.tag[0]&7)) })
 	if x.isVarint() {
