@@ -137,7 +137,10 @@ func parseBody(b []byte) (*Code, error) {
 		Expiry: time.UnixMilli(int64(ms)).UTC(),
 		secret: &secret,
 	}
-	return c, c.checkNewcomer()
+	if err := c.checkNewcomer(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *Code) checkNewcomer() error {
@@ -145,7 +148,10 @@ func (c *Code) checkNewcomer() error {
 	if n.RegistrationID == 0 || n.RegistrationID > key.MaxRegistrationID {
 		return messaging.Invalid(key.ErrRegistration)
 	}
-	return errors.Join(key.CheckIdentity(n.Identity), key.CheckLog(n.LogKey))
+	if err := key.CheckIdentity(n.Identity); err != nil {
+		return err
+	}
+	return key.CheckLog(n.LogKey)
 }
 
 func checkOf(body []byte) [checkSize]byte {
