@@ -1,3 +1,5 @@
+//go:build !js
+
 package vault_test
 
 import (
@@ -36,13 +38,4 @@ func TestFile(t *testing.T) {
 	vaulttest.Run(t, func(t *testing.T) vaulttest.Store {
 		return fileStore{filepath.Join(t.TempDir(), "vault")}
 	})
-}
-
-type memoryStore struct{ memory *vault.Memory }
-
-func (s memoryStore) Open(context.Context) (vault.Vault, error) { return s.memory.Open(), nil }
-
-func TestMemory(t *testing.T) {
-	t.Parallel()
-	vaulttest.Run(t, func(t *testing.T) vaulttest.Store { return memoryStore{new(vault.Memory)} })
 }
