@@ -98,16 +98,16 @@ create table session (
 );
 create index session_of_account on session (tenant_id, account_id);
 
--- A meeting place for two devices that link: a slot is the hash of a secret that only they know, its content opaque.
+-- A meeting place for two devices that link: a slot is derived from a secret that only they know, its content sealed
+-- under it. The session that put a slot becomes the device that the account's log adds.
 create table link_slot (
   tenant_id   uuid not null,
   account_id  uuid not null,
   slot        bytea not null check (octet_length(slot) = 32),
-  side        smallint not null check (side in (0, 1)),
-  token_hash  bytea check (octet_length(token_hash) = 32),
+  token_hash  bytea not null check (octet_length(token_hash) = 32),
   content     bytea not null check (octet_length(content) between 1 and 65536),
   expires_at  timestamptz not null,
-  primary key (tenant_id, account_id, slot, side),
+  primary key (tenant_id, account_id, slot),
   foreign key (tenant_id, account_id) references account (tenant_id, account_id) on delete cascade
 );
 
@@ -127,7 +127,8 @@ begin
   end loop;
 end
 $$;
-grant select, insert on account, log_entry to app_web;
+grant select, insert on account to app_web;
+grant select, insert, delete on log_entry to app_web;
 grant update (status, subject_sealed) on account to app_web;
 grant select, insert, update on account_head to app_web;
 grant select, insert, update, delete on device, session, link_slot to app_web;
