@@ -329,7 +329,7 @@ func TestOneCanonicalForm(t *testing.T) {
 	t.Parallel()
 	c := in(Text{Text: "x"})
 	b := mustAppend(t, c)
-	at := bytes.Index(b, []byte{3<<3 | 0}) // the time's tag, after two identifiers of 18 bytes
+	at := bytes.Index(b, []byte{3 << 3}) // the time's tag, after two identifiers of 18 bytes
 	if at != 36 {
 		t.Fatalf("time at %d", at)
 	}

@@ -61,14 +61,17 @@ func Bucket(size uint64) uint64 {
 }
 
 // Chunks returns the number of chunks of a file of size bytes, at least 1.
-func Chunks(size uint64) uint32 {
-	return uint32((Bucket(size) + ChunkSize - 1) / ChunkSize)
+func Chunks(size uint64) uint32 { return chunks(Bucket(size)) }
+
+func chunks(bucket uint64) uint32 {
+	return uint32((bucket + ChunkSize - 1) / ChunkSize)
 }
 
 // CiphertextSize returns the length in bytes of the ciphertext of a file of
 // size bytes.
 func CiphertextSize(size uint64) uint64 {
-	return Bucket(size) + uint64(Chunks(size))*Overhead
+	bucket := Bucket(size)
+	return bucket + uint64(chunks(bucket))*Overhead
 }
 
 // Span is where a chunk lies.
@@ -82,8 +85,9 @@ type Span struct {
 // ChunkSpan returns where chunk index of a file of size bytes lies. index must
 // be below Chunks(size).
 func ChunkSpan(size uint64, index uint32) Span {
+	bucket := Bucket(size)
 	start := uint64(index) * ChunkSize
-	padded := min(ChunkSize, Bucket(size)-start)
+	padded := min(ChunkSize, bucket-start)
 	file := uint64(0)
 	if start < size {
 		file = min(padded, size-start)
@@ -92,7 +96,7 @@ func ChunkSpan(size uint64, index uint32) Span {
 		Offset: uint64(index) * (ChunkSize + Overhead),
 		Length: int(padded) + Overhead,
 		File:   int(file),
-		Last:   index+1 == Chunks(size),
+		Last:   index+1 == chunks(bucket),
 	}
 }
 
