@@ -6,7 +6,7 @@ import "slices"
 // wipe. A session that must keep its present value plans and commits on a clone.
 // The cost is a few hundred bytes, and 36 for each skipped key.
 func (s *State) Clone() *State {
-	c := *s
+	c := *s.core
 	if s.authKey != nil {
 		key := *s.authKey
 		c.authKey = &key
@@ -19,7 +19,7 @@ func (s *State) Clone() *State {
 		m.chunks = slices.Clip(m.chunks) // only ever appended to
 		c.machine = &m
 	}
-	return &c
+	return &State{&c}
 }
 
 func (c *keyChain) clone() *keyChain {
