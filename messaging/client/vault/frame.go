@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"encoding/binary"
+	"slices"
 
 	"github.com/sottochat/sotto/messaging"
 )
@@ -126,6 +127,7 @@ type named struct {
 func (k *keys) seal(dst []byte, before chain, commit uint64, last bool, changes []named) ([]byte, directory, chain) {
 	d := layout(commit, last, changes)
 	plain := d.append(nil)
+	dst = slices.Grow(dst, prefixSize+len(plain)+tagSize+int(d.body()))
 	start := len(dst)
 	dst = append(dst, k.file[:]...)
 	dst = append(dst, randomSalt()...)

@@ -42,6 +42,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"limits", testLimits},
 		{"snapshot", testSnapshot},
 		{"conflict", testConflict},
+		{"update is repeated", testRepeated},
 		{"update sees its writes", testUpdate},
 		{"update merges scans", testMerge},
 		{"scan with deletes", testScanDelete},
