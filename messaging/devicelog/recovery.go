@@ -39,24 +39,28 @@ var recoveryEncoding = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").Wi
 // founded and that may add a device when all are lost. It prints nothing and
 // cannot be compared with ==.
 type RecoveryCode struct {
-	_      [0]func()
-	secret *[recoverySize]byte // behind a pointer, which fmt does not follow inside other values
+	secret func() *[recoverySize]byte // a function, which fmt and reflection cannot look into
 }
 
 // NewRecoveryCode draws 17 bytes from rand.
 func NewRecoveryCode(rand io.Reader) (*RecoveryCode, error) {
-	c := &RecoveryCode{secret: new([recoverySize]byte)}
-	if _, err := io.ReadFull(rand, c.secret[:]); err != nil {
+	secret := new([recoverySize]byte)
+	if _, err := io.ReadFull(rand, secret[:]); err != nil {
 		return nil, fmt.Errorf("generate a recovery code: %w", err)
 	}
-	return c, nil
+	return newRecoveryCode(secret), nil
+}
+
+func newRecoveryCode(secret *[recoverySize]byte) *RecoveryCode {
+	return &RecoveryCode{func() *[recoverySize]byte { return secret }}
 }
 
 // Reveal returns the code for the member's eyes: eight groups of four
 // characters with hyphens between.
 func (c *RecoveryCode) Reveal() string {
-	check := recoverySum(c.secret)
-	raw := recoveryEncoding.EncodeToString(append(c.secret[:recoverySize:recoverySize], check[:]...))
+	secret := c.secret()
+	check := recoverySum(secret)
+	raw := recoveryEncoding.EncodeToString(append(secret[:recoverySize:recoverySize], check[:]...))
 	var out strings.Builder
 	for i := 0; i < len(raw); i += recoveryGroup {
 		if i > 0 {
@@ -77,12 +81,12 @@ func ParseRecoveryCode(text string) (*RecoveryCode, error) {
 	if err != nil || len(raw) != recoverySize+checkSize {
 		return nil, messaging.Invalid(ErrCode)
 	}
-	c := &RecoveryCode{secret: (*[recoverySize]byte)(raw)}
-	check := recoverySum(c.secret)
+	secret := (*[recoverySize]byte)(raw)
+	check := recoverySum(secret)
 	if subtle.ConstantTimeCompare(check[:], raw[recoverySize:]) != 1 {
 		return nil, messaging.Invalid(ErrCode)
 	}
-	return c, nil
+	return newRecoveryCode(secret), nil
 }
 
 // readable drops separators and maps what people confuse. What stays foreign
@@ -114,7 +118,7 @@ func recoverySum(secret *[recoverySize]byte) [checkSize]byte {
 // account as salt, so that one code written down for two accounts gives two keys.
 func (c *RecoveryCode) key(tenant messaging.TenantID, account messaging.AccountID) (*key.LogPrivate, error) {
 	salt := append(tenant[:], account[:]...)
-	seed, err := hkdf.Key(sha256.New, c.secret[:], salt, recoveryInfo, key.LogSeedSize)
+	seed, err := hkdf.Key(sha256.New, c.secret()[:], salt, recoveryInfo, key.LogSeedSize)
 	if err != nil {
 		return nil, fmt.Errorf("derive the recovery key: %w", err)
 	}

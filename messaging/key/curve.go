@@ -46,8 +46,7 @@ type Public[R role] struct{ u [curveSize]byte }
 // Private is the X25519 private key of one role. It prints nothing and cannot
 // be compared with ==.
 type Private[R role] struct {
-	_ [0]func()
-	k *ecdh.PrivateKey
+	k func() *ecdh.PrivateKey // see hide
 }
 
 // The keys of each role.
@@ -125,16 +124,16 @@ func NewPrivate[R role](b []byte) (*Private[R], error) {
 	if err != nil {
 		return nil, messaging.Invalid(ErrLength)
 	}
-	return &Private[R]{k: private}, nil
+	return &Private[R]{hide(private)}, nil
 }
 
 // Public returns the public half.
 func (p *Private[R]) Public() Public[R] {
-	return Public[R]{[curveSize]byte(p.k.PublicKey().Bytes())}
+	return Public[R]{[curveSize]byte(p.k().PublicKey().Bytes())}
 }
 
 // Bytes returns the clamped 32 bytes, for the vault only.
-func (p *Private[R]) Bytes() []byte { return p.k.Bytes() }
+func (p *Private[R]) Bytes() []byte { return p.k().Bytes() }
 
 // Agree computes the X25519 shared secret (RFC 7748 section 6.1). An all-zero
 // result, which only a peer's key of small order gives, is refused.
@@ -143,7 +142,7 @@ func Agree[A, B role](private *Private[A], public Public[B]) ([curveSize]byte, e
 	if err != nil {
 		return [curveSize]byte{}, messaging.Invalid(ErrLength)
 	}
-	shared, err := private.k.ECDH(peer)
+	shared, err := private.k().ECDH(peer)
 	if err != nil {
 		return [curveSize]byte{}, messaging.Invalid(ErrPoint)
 	}

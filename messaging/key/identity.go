@@ -19,8 +19,7 @@ type LogPublic [LogPublicSize]byte
 // LogPrivate signs entries of the device log. It prints nothing and cannot be
 // compared with ==.
 type LogPrivate struct {
-	_ [0]func()
-	k *[ed25519.PrivateKeySize]byte // behind a pointer; see secret.go
+	k func() *[ed25519.PrivateKeySize]byte // see hide
 }
 
 // LogSeedSize is the length in bytes of the seed that a log key is made of.
@@ -40,7 +39,8 @@ func NewLog(seed []byte) (*LogPrivate, error) {
 	if len(seed) != LogSeedSize {
 		return nil, messaging.Invalid(ErrLength)
 	}
-	return &LogPrivate{k: (*[ed25519.PrivateKeySize]byte)(ed25519.NewKeyFromSeed(seed))}, nil
+	k := ed25519.NewKeyFromSeed(seed)
+	return &LogPrivate{hide((*[ed25519.PrivateKeySize]byte)(k))}, nil
 }
 
 // ParseLogPublic reads 32 bytes. The result is not checked to be a point; see
@@ -56,9 +56,9 @@ func ParseLogPublic(b []byte) (LogPublic, error) {
 func (p *LogPrivate) Seed() []byte { return p.private().Seed() }
 
 // Public returns the public half.
-func (p *LogPrivate) Public() LogPublic { return LogPublic(p.k[LogSeedSize:]) }
+func (p *LogPrivate) Public() LogPublic { return LogPublic(p.private()[LogSeedSize:]) }
 
-func (p *LogPrivate) private() ed25519.PrivateKey { return p.k[:] }
+func (p *LogPrivate) private() ed25519.PrivateKey { return p.k()[:] }
 
 // Domain separates the kinds of text that a log key signs; each kind has its
 // own, so that no signature can serve for another kind.

@@ -73,9 +73,8 @@ type KEMPublic struct {
 // KEMPrivate is a decapsulation key. It prints nothing and cannot be compared
 // with ==.
 type KEMPrivate struct {
-	_    [0]func()
 	kem  KEM
-	seed *[KEMSeedSize]byte // behind a pointer; see secret.go
+	seed func() *[KEMSeedSize]byte // see hide
 }
 
 // ParsePublic reads a type byte and 1568 bytes, and checks them as the
@@ -121,11 +120,11 @@ func (p KEMPublic) Encapsulate(rand io.Reader) (ciphertext []byte, secret [32]by
 
 // Generate draws 64 bytes from rand and makes a decapsulation key of them.
 func (k KEMs) Generate(rand io.Reader) (*KEMPrivate, error) {
-	p := &KEMPrivate{kem: k.preferred(), seed: new([KEMSeedSize]byte)}
-	if _, err := io.ReadFull(rand, p.seed[:]); err != nil {
+	seed := new([KEMSeedSize]byte)
+	if _, err := io.ReadFull(rand, seed[:]); err != nil {
 		return nil, fmt.Errorf("generate a KEM key: %w", err)
 	}
-	return p, nil
+	return &KEMPrivate{k.preferred(), hide(seed)}, nil
 }
 
 // ParsePrivate reads what KEMPrivate.Bytes returned.
@@ -138,15 +137,15 @@ func (k KEMs) ParsePrivate(b []byte) (*KEMPrivate, error) {
 		return nil, err
 	}
 	seed := [KEMSeedSize]byte(b[1:])
-	return &KEMPrivate{kem: kem, seed: &seed}, nil
+	return &KEMPrivate{kem, hide(&seed)}, nil
 }
 
 // Bytes returns the type byte and the 64-byte seed, for the vault only.
-func (p *KEMPrivate) Bytes() []byte { return append([]byte{p.kem.Type()}, p.seed[:]...) }
+func (p *KEMPrivate) Bytes() []byte { return append([]byte{p.kem.Type()}, p.seed()[:]...) }
 
 // Public returns the public half.
 func (p *KEMPrivate) Public() (KEMPublic, error) {
-	raw, err := p.kem.Public(p.seed)
+	raw, err := p.kem.Public(p.seed())
 	if err != nil {
 		return KEMPublic{}, err
 	}
@@ -162,7 +161,7 @@ func (p *KEMPrivate) Decapsulate(ciphertext []byte) ([32]byte, error) {
 	if subtle.ConstantTimeByteEq(ciphertext[0], p.kem.Type()) != 1 {
 		return [32]byte{}, messaging.Invalid(ErrType)
 	}
-	return p.kem.Decapsulate(p.seed, ciphertext[1:])
+	return p.kem.Decapsulate(p.seed(), ciphertext[1:])
 }
 
 // MLKEM is ML-KEM-1024 (FIPS 203). The standard library generates, checks and

@@ -6,10 +6,12 @@ import (
 	"io"
 )
 
-// What a private type does not hold back itself, fmt must not find: inside a
-// value with unexported fields it calls no method and walks the fields by
-// reflection, but stops at a pointer. So every private type keeps its bytes
-// behind one, and its methods stand on the value, where both forms have them.
+// hide puts a secret where reflection cannot follow. A Format method alone does
+// not hold it back: for a value behind an unexported field fmt calls no method
+// and walks the fields; it stops at a pointer, but not for a verb that does not
+// suit pointers, such as %s. A function it prints as an address, always. It also
+// keeps the type from being compared with ==.
+func hide[T any](secret *T) func() *T { return func() *T { return secret } }
 
 // errSecret answers every attempt to marshal a private key by reflection.
 var errSecret = errors.New("key: a private key has no text form")

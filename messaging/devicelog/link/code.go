@@ -43,24 +43,25 @@ var textEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 // Code is what a new device asks with. Whoever holds its text can answer the
 // device, so it prints nothing but by Text, and cannot be compared with ==.
 type Code struct {
-	_        [0]func()
 	Tenant   messaging.TenantID
 	Account  messaging.AccountID
 	Newcomer devicelog.Newcomer
 	Expiry   time.Time
 
-	secret *[secretSize]byte // behind a pointer, which fmt does not follow inside other values
+	secret func() *[secretSize]byte // a function, which fmt and reflection cannot look into
 }
 
 // New draws the 32 bytes of the secret from rand. The code expires Lifetime
 // after now, which is the server's time.
 func New(rand io.Reader, tenant messaging.TenantID, account messaging.AccountID, n devicelog.Newcomer, now time.Time) (*Code, error) {
+	var secret [secretSize]byte
+	if _, err := io.ReadFull(rand, secret[:]); err != nil {
+		return nil, fmt.Errorf("generate a link code: %w", err)
+	}
 	c := &Code{
 		Tenant: tenant, Account: account, Newcomer: n,
-		Expiry: now.Add(Lifetime).Truncate(time.Millisecond), secret: new([secretSize]byte),
-	}
-	if _, err := io.ReadFull(rand, c.secret[:]); err != nil {
-		return nil, fmt.Errorf("generate a link code: %w", err)
+		Expiry: now.Add(Lifetime).Truncate(time.Millisecond),
+		secret: func() *[secretSize]byte { return &secret },
 	}
 	// Only a code that the other side takes is shown.
 	if _, err := Parse(c.Text()); err != nil {
@@ -109,7 +110,7 @@ func (c *Code) body() []byte {
 	binary.BigEndian.PutUint16(b[regAt:], uint16(c.Newcomer.RegistrationID))
 	copy(b[identityAt:], c.Newcomer.Identity.Bytes())
 	copy(b[logKeyAt:], c.Newcomer.LogKey[:])
-	copy(b[secretAt:], c.secret[:])
+	copy(b[secretAt:], c.secret()[:])
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(c.Expiry.UnixMilli()))
 	copy(b[expiryAt:], ms[len(ms)-expirySize:])
@@ -135,7 +136,7 @@ func parseBody(b []byte) (*Code, error) {
 			LogKey:         key.LogPublic(b[logKeyAt:secretAt]),
 		},
 		Expiry: time.UnixMilli(int64(ms)).UTC(),
-		secret: &secret,
+		secret: func() *[secretSize]byte { return &secret },
 	}
 	if err := c.checkNewcomer(); err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func (c *Code) derive(domain string, step Step, attempt int) ([]byte, error) {
 	}
 	salt := sha256.Sum256(c.body())
 	info := domain + string([]byte{0, byte(step), byte(attempt)})
-	return hkdf.Key(sha256.New, c.secret[:], salt[:], info, 32)
+	return hkdf.Key(sha256.New, c.secret()[:], salt[:], info, 32)
 }
 
 // Offer is what the listed device answers to a code: who it is, and the text
