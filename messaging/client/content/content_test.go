@@ -453,3 +453,19 @@ func TestRandomBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestNestedCopies: a copy within a copy, thousands deep, is refused at the
+// first without looking further.
+func TestNestedCopies(t *testing.T) {
+	c := in(Text{Text: "x"})
+	var raw []byte
+	for len(raw) < MaxContent-400 {
+		raw = appendMessage(nil, protowire.Number(KindSent), func(dst []byte) []byte { return appendBytes(dst, 2, raw) })
+	}
+	c.Body = asBody{kind: KindSent, raw: appendBytes(appendID(nil, 1, fill16(7)), 2, raw)}
+	b := c.append(nil)
+	refused(t, b, ErrScope)
+	if n := testing.AllocsPerRun(10, func() { _, _ = Parse(b) }); n > 10 {
+		t.Errorf("%v allocations for a nest of copies", n)
+	}
+}
