@@ -398,6 +398,22 @@ func TestNoKeyInPrint(t *testing.T) {
 	}
 }
 
+// TestNoTextInPrint: what a member wrote does not reach a log by way of a verb.
+func TestNoTextInPrint(t *testing.T) {
+	t.Parallel()
+	c := in(Sent{To: fill16(7), Content: in(Text{Text: "tell nobody"})})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
+		for _, v := range []any{c, &c, c.Body, []Content{c}} {
+			if out := fmt.Sprintf(verb, v); strings.Contains(out, "nobody") || strings.Contains(out, "6e6f626f6479") {
+				t.Errorf("%s of %T prints %s", verb, v, out)
+			}
+		}
+	}
+	if got := fmt.Sprint(Content{}); got != "content without a body" {
+		t.Error(got)
+	}
+}
+
 // TestErrorsHoldNoText: what a member wrote does not reach an error.
 func TestErrorsHoldNoText(t *testing.T) {
 	t.Parallel()
