@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -39,15 +40,16 @@ func TestHeaderRoundTrip(t *testing.T) {
 
 func TestMalformedHeaders(t *testing.T) {
 	t.Parallel()
-	chunk := "00000000000000000000000000000000000000000000000000000000000000000"[1:]
+	chunk := strings.Repeat("00", chunkSize)
 	for name, text := range map[string]string{
 		"version 2":             "02010100",
 		"epoch 0":               "01000100",
 		"epoch of 65 bits":      "01ffffffffffffffffff020100",
 		"epoch without end":     "01ffffffffffffffffffffffff",
-		"index of 33 bits":      "010180808080100" + "0",
+		"index of 33 bits":      "01018080808010" + "00",
 		"type 7":                "01010107",
-		"type 255":              "010101ff",
+		"type 7 with a chunk":   "0101010700" + chunk,
+		"type 255":              "010101ff00" + chunk,
 		"chunk index 65536":     "01010101808004" + chunk,
 		"chunk of 31 bytes":     "0101010100" + chunk[2:],
 		"chunk of another type": "01010106",

@@ -220,6 +220,25 @@ func TestCorruptedCt1(t *testing.T) {
 	refused(t, s, h.append(nil), ErrMAC)
 }
 
+// TestSendingGoesOn: ct1 and the vector go on with the next chunk when the other
+// side's message is complete.
+func TestSendingGoesOn(t *testing.T) {
+	t.Parallel()
+	for p, next := range map[phase]phase{ct1Sampled: keyReceivedCt1Sampled, headerSent: ct1Received} {
+		s, h := completing(t, p)
+		h.kind = map[phase]messageType{ct1Sampled: typeVector, headerSent: typeCt1}[p]
+		sent := s.machine.sent
+		commitReceive(t, s, h.append(nil))
+		if s.machine.phase != next || sent == 0 {
+			t.Fatalf("phase %d leads to %d after %d chunks", p, s.machine.phase, sent)
+		}
+		m, err := parseHeader(commitSend(t, s, nil).header)
+		if err != nil || m.chunk.index != sent {
+			t.Errorf("phase %d: chunk %d follows %d", p, m.chunk.index, sent-1)
+		}
+	}
+}
+
 // TestKeyNotAnnounced: the vector of another key, and one that matches its hash
 // but has a coefficient of 3329, are refused.
 func TestKeyNotAnnounced(t *testing.T) {
