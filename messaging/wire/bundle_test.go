@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"reflect"
 	"testing"
 
@@ -93,7 +92,7 @@ func TestBundleTruncated(t *testing.T) {
 	b := AppendBundle(nil, &bundle)
 	for n := range b {
 		if _, err := ParseBundle(b[:n]); !errors.Is(err, messaging.ErrInvalid) {
-			t.Fatal(fmt.Sprintf("%d of %d bytes: %v", n, len(b), err))
+			t.Fatalf("%d of %d bytes: %v", n, len(b), err)
 		}
 	}
 	if _, err := ParseBundle(append(b, 0)); !errors.Is(err, ErrField) {

@@ -270,3 +270,18 @@ func TestLaterFieldsAreBounded(t *testing.T) {
 		appendUint(appendUint(frame(0, 0), 101, uint8(1)), 100, uint8(1)), ErrOrder)
 	refusedBytes(t, "later group", "ClientFrame", append(frame(0, 0), tag(100, protowire.StartGroupType)...), ErrGroup)
 }
+
+// TestLaterFieldsBelowAreNoticed puts one later field into a nested message
+// only: the frame must not pass for one that prints the same again.
+func TestLaterFieldsBelowAreNoticed(t *testing.T) {
+	t.Parallel()
+	b, at := begin(nil, protowire.Number(KindAppendLog))
+	b = appendBytes(b, 1, "entry")
+	b, head := begin(b, 2)
+	b = appendHash(b, 2, sampleHead(1).Hash)
+	b = end(end(appendUint(b, 1000, uint8(1)), head), at)
+	p, err := parse("ClientFrame", append(appendUint(nil, 1, uint8(1)), b...))
+	if err != nil || !p.lossy {
+		t.Errorf("lossy %v, %v", p.lossy, reason(err))
+	}
+}
