@@ -77,7 +77,7 @@ func (m Media) check() error {
 		return fmt.Errorf("%w: %d x %d pixels, %d ms; at most %d a side and %d ms",
 			ErrRange, m.Width, m.Height, m.Duration, MaxSide, MaxDuration)
 	}
-	return checkText("caption", m.Caption, MaxText)
+	return checkText("caption", m.Caption, MaxCaption)
 }
 
 // validType holds a media type against the names of RFC 6838 section 4.2, in

@@ -138,7 +138,7 @@ func TestCeilings(t *testing.T) {
 		{"width", func(n int) Body { return jpeg(func(m *Media) { m.Width = uint32(MaxSide + n) }) }, ErrRange},
 		{"height", func(n int) Body { return jpeg(func(m *Media) { m.Height = uint32(MaxSide + n) }) }, ErrRange},
 		{"duration", func(n int) Body { return jpeg(func(m *Media) { m.Duration = uint32(MaxDuration + n) }) }, ErrRange},
-		{"caption", func(n int) Body { return jpeg(func(m *Media) { m.Caption = text(MaxText + n) }) }, ErrTooLarge},
+		{"caption", func(n int) Body { return jpeg(func(m *Media) { m.Caption = text(MaxCaption + n) }) }, ErrTooLarge},
 		{"read marks", func(n int) Body { return ReadMarks{Marks: marks(MaxChats + n)} }, ErrTooLarge},
 		{"chat states", func(n int) Body { return ChatStates{Chats: states(MaxChats + n)} }, ErrTooLarge},
 		{"history", func(n int) Body { return HistoryOffer{Blob: blob, Chats: tallies(MaxChats + n)} }, ErrTooLarge},
@@ -190,8 +190,16 @@ func tallies(n int) []ChatTally {
 // the largest content keeps and an unknown kind can reach.
 func TestMaxContent(t *testing.T) {
 	t.Parallel()
-	largest := in(Media{Blob: fixedBlob(t), Type: "a/b", Thumbnail: []byte(text(MaxThumbnail)), Caption: text(MaxText), Name: text(MaxFileName)})
-	mustAppend(t, in(Sent{To: fill16(1), Content: largest}))
+	largest := in(Media{Blob: fixedBlob(t), Type: "a/b", Thumbnail: []byte(text(MaxThumbnail)), Caption: text(MaxCaption), Name: text(MaxFileName)})
+	longest := in(Text{Text: text(MaxText), ReplyTo: fill16(1)})
+	for _, c := range []Content{largest, longest} {
+		c.SentAt, c.Own.Sequence, c.Peer.Sequence, c.ExpireAfter = maxInteger, maxInteger, maxInteger, MaxTimer
+		copied := in(Sent{To: fill16(1), Content: c})
+		copied.SentAt, copied.Own.Sequence, copied.Peer.Sequence = maxInteger, maxInteger, maxInteger
+		if _, err := Parse(mustAppend(t, copied)); err != nil {
+			t.Fatal(errors.Unwrap(err))
+		}
+	}
 
 	unknown := in(Unknown{Number: 99})
 	frame := len(mustAppend(t, unknown)) + 2 // a length of three bytes in place of one

@@ -8,12 +8,16 @@ import (
 
 // Ceilings. docs/protocol.md sections 4 and 15.
 const (
-	// MaxContent is the largest Content in bytes: with the padding's first byte
-	// it fills 64 KiB, and every kind at its own ceilings fits, the copy for own
-	// devices around it included.
-	MaxContent = 64<<10 - 1
-	// MaxText is the longest text or caption in bytes (docs/protocol.md section 4).
+	// MaxContent is the largest Content in bytes. With the padding's first byte it
+	// fills the first bucket above a text of MaxText, so that a ciphertext stays
+	// small for the mailbox, and every kind at its own ceilings fits, the copy for
+	// own devices around it included.
+	MaxContent = MaxPadded - 1
+	// MaxText is the longest text in bytes (docs/protocol.md section 4).
 	MaxText = 16 << 10
+	// MaxCaption is the longest caption in bytes: two pages, and beside the
+	// largest thumbnail still less than the longest text.
+	MaxCaption = 4 << 10
 	// MaxThumbnail is the largest thumbnail in bytes (docs/protocol.md section 5).
 	MaxThumbnail = 8 << 10
 	// MaxFileName is the longest file name in bytes: what file systems take.
@@ -38,8 +42,9 @@ const (
 	// MaxTimer is the longest time to disappear in seconds: a year.
 	MaxTimer = 365 * 24 * 60 * 60
 	// MaxChats is how many chats one content lists: a ChatTally has up to 64
-	// bytes, so that this is half of MaxContent. The end of a history blob lists all.
-	MaxChats = 512
+	// bytes, so that this is 16 KiB. More read marks or chat states go in several
+	// contents; the end of a history blob lists all chats.
+	MaxChats = 256
 
 	// maxInteger is the largest integer on the wire: 2^53-1, so that a reader in
 	// JavaScript loses nothing.

@@ -16,8 +16,9 @@ const (
 	// is a bucket. Above, buckets follow the powers of √2, so that a long text
 	// or a thumbnail tells its length in half bits only.
 	padLinear = 1 << 10
-	// MaxPadded is the largest bucket in bytes: 64 KiB, rounded up to padStep.
-	MaxPadded = (64<<10 + padStep - 1) / padStep * padStep
+	// MaxPadded is the largest bucket in bytes: 16 KiB times √2, rounded up to
+	// padStep, the first that holds a text of MaxText.
+	MaxPadded = 23200
 
 	padMark = 0x80
 )
@@ -66,7 +67,7 @@ func Unpad(padded []byte) ([]byte, error) {
 		size = subtle.ConstantTimeSelect(zero, size, i)
 		last = subtle.ConstantTimeSelect(zero, last, int(b))
 	}
-	if last != padMark || size > MaxContent || PaddedSize(size) != len(padded) {
+	if last != padMark || PaddedSize(size) != len(padded) {
 		return nil, messaging.Invalid(ErrPadding)
 	}
 	return padded[:size], nil
