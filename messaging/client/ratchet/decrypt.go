@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"github.com/sottochat/sotto/messaging"
-	"github.com/sottochat/sotto/messaging/client/ratchet/spqr"
 	"github.com/sottochat/sotto/messaging/key"
 )
 
@@ -26,7 +25,8 @@ func (s *State) Decrypt(rand io.Reader, m *Message) (plaintext []byte, next *Sta
 	if err != nil {
 		return nil, nil, pqError{err}
 	}
-	keys := keysOf(&seed, salt(&step))
+	salt, _ := step.Key() // zeros without one
+	keys := keysOf(&seed, &salt)
 	mac := keys.sum(s.remote, s.local, m.signed)
 	if !hmac.Equal(mac[:], m.mac[:]) {
 		return nil, nil, messaging.Invalid(ErrMAC)
@@ -88,15 +88,6 @@ func (a *attempt) commit(rand io.Reader) error {
 	old = old[max(0, len(old)+1-MaxChains):]
 	a.state.receivers = append(append(make([]*receiver, 0, len(old)+1), old...), a.chain)
 	return a.state.turn(rand, a.chain.public)
-}
-
-// salt returns the message key of the post-quantum ratchet, nil without one.
-func salt(step *spqr.Step) []byte {
-	k, ok := step.Key()
-	if !ok {
-		return nil
-	}
-	return k[:]
 }
 
 // pqError is the refusal of package spqr, which is of the class

@@ -2,8 +2,9 @@ package ratchet
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
+
+	"github.com/sottochat/sotto/messaging/client/internal/shortmac"
 )
 
 const keySize = 32
@@ -16,7 +17,10 @@ const (
 
 // stepRoot is KDF_RK of the Double Ratchet: the next root key and a new chain.
 func stepRoot(root, shared *[keySize]byte) (next, chain [keySize]byte) {
-	okm := derive(shared[:], root[:], labelRoot, 2*keySize)
+	okm, err := hkdf.Key(sha256.New, shared[:], root[:], labelRoot, 2*keySize)
+	if err != nil {
+		panic("ratchet: HKDF refuses a constant length")
+	}
 	defer clear(okm)
 	return [keySize]byte(okm), [keySize]byte(okm[keySize:])
 }
@@ -27,11 +31,9 @@ func stepChain(chain *[keySize]byte) [keySize]byte { return chainOutput(chain, 2
 // seedOf is KDF_CK with the input 1: what a message's keys come from.
 func seedOf(chain *[keySize]byte) [keySize]byte { return chainOutput(chain, 1) }
 
-func chainOutput(chain *[keySize]byte, input byte) (out [keySize]byte) {
-	h := hmac.New(sha256.New, chain[:])
-	h.Write([]byte{input})
-	h.Sum(out[:0])
-	return out
+func chainOutput(chain *[keySize]byte, input byte) [keySize]byte {
+	message := [1]byte{input}
+	return shortmac.Sum(chain, message[:])
 }
 
 // messageKeys encrypt and authenticate one message.
@@ -40,23 +42,23 @@ type messageKeys struct {
 	iv          [16]byte
 }
 
-// keysOf derives the keys of one message from its seed; salt is the key of the
-// post-quantum ratchet, nil without one.
-func keysOf(seed *[keySize]byte, salt []byte) (k messageKeys) {
-	okm := derive(seed[:], salt, labelMessages, 2*keySize+len(k.iv))
-	defer clear(okm)
-	copy(k.cipher[:], okm)
-	copy(k.mac[:], okm[keySize:])
-	copy(k.iv[:], okm[2*keySize:])
-	return k
-}
+// keysOf derives the keys of one message from its seed by HKDF-SHA-256 with 80
+// bytes of output. salt is the key of the post-quantum ratchet; without one it
+// is zeros, which RFC 5869 section 2.2 says no salt is.
+func keysOf(seed, salt *[keySize]byte) (k messageKeys) {
+	var input [keySize + len(labelMessages) + 1]byte
+	copy(input[keySize:], labelMessages)
+	last := len(input) - 1
 
-// derive is HKDF-SHA-256 (RFC 5869), which fails only for lengths that none of
-// our labels asks for.
-func derive(secret, salt []byte, label string, size int) []byte {
-	okm, err := hkdf.Key(sha256.New, secret, salt, label, size)
-	if err != nil {
-		panic("ratchet: HKDF refuses a constant length")
-	}
-	return okm
+	prk := shortmac.Sum(salt, seed[:])
+	input[last] = 1
+	k.cipher = shortmac.Sum(&prk, input[keySize:])
+	copy(input[:], k.cipher[:])
+	input[last] = 2
+	k.mac = shortmac.Sum(&prk, input[:])
+	copy(input[:], k.mac[:])
+	input[last] = 3
+	third := shortmac.Sum(&prk, input[:])
+	copy(k.iv[:], third[:])
+	return k
 }

@@ -128,7 +128,8 @@ func (s *State) Encrypt(rand io.Reader, plaintext, addresses []byte) (body []byt
 		return nil, nil, fmt.Errorf("encrypt: %w", err)
 	}
 	seed := seedOf(&s.send.key)
-	keys := keysOf(&seed, salt(&step))
+	salt, _ := step.Key() // zeros without one
+	keys := keysOf(&seed, &salt)
 	m := Message{
 		RatchetKey: s.send.public, Counter: s.send.index, Previous: s.previous,
 		Ciphertext: keys.encrypt(plaintext), PQ: step.Header(), Addresses: addresses,
