@@ -84,14 +84,14 @@ func typedConstants(t *testing.T) map[string]map[string]int {
 			if !isNamed || !isLiteral {
 				return true
 			}
-			n2, err := strconv.Atoi(literal.Value)
+			number, err := strconv.Atoi(literal.Value)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if out[of.Name] == nil {
 				out[of.Name] = map[string]int{}
 			}
-			out[of.Name][spec.Names[0].Name] = n2
+			out[of.Name][spec.Names[0].Name] = number
 			return true
 		})
 	}

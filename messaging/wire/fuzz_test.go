@@ -16,7 +16,7 @@ func seedFrames(f *testing.F, frame string) {
 	f.Helper()
 	for i, body := range bodies(f, frame) {
 		f.Add(print(f, newMaker(f, uint64(i), sparse).frame(body)))
-		if b := print(f, newMaker(f, uint64(i), random).frame(body)); len(b) < 8<<10 { // larger ones only slow the fuzzer
+		if b := print(f, newMaker(f, uint64(i), random).frame(body)); len(b) < 1<<10 { // larger ones only slow the fuzzer
 			f.Add(b)
 			f.Add(b[:len(b)-1])
 			f.Add(appendUint(b, 1000, uint8(7)))

@@ -197,7 +197,7 @@ func field(m protoreflect.Message, name string) protoreflect.FieldDescriptor {
 
 func has(m protoreflect.Message, name string) bool { return m.Has(field(m, name)) }
 
-func clear1(m protoreflect.Message, names ...string) {
+func absent(m protoreflect.Message, names ...string) {
 	for _, name := range names {
 		m.Clear(field(m, name))
 	}
@@ -218,7 +218,7 @@ func (k *maker) together(m protoreflect.Message, name string, others ...string) 
 		k.need(m, others...)
 		return
 	}
-	clear1(m, others...)
+	absent(m, others...)
 }
 
 func (k *maker) fix(m protoreflect.Message) {
@@ -246,7 +246,7 @@ func (k *maker) fix(m protoreflect.Message) {
 func (k *maker) fixSend(m protoreflect.Message) {
 	k.together(m, "chat_id", "peer_head")
 	if m.Get(field(m, "urgency")).Enum() == protoreflect.EnumNumber(UrgencyEphemeral) {
-		clear1(m, "expiry_seconds")
+		absent(m, "expiry_seconds")
 	}
 	list := m.Mutable(field(m, "envelopes")).List()
 	peers := 0
@@ -286,7 +286,7 @@ func (k *maker) fixLastResort(m protoreflect.Message) {
 	}
 	list := m.Get(field(m, "one_time_kem")).List()
 	for i := range list.Len() {
-		clear1(list.Get(i).Message(), "last_resort")
+		absent(list.Get(i).Message(), "last_resort")
 	}
 }
 
@@ -295,7 +295,7 @@ func (k *maker) fixOpenChat(m protoreflect.Message) {
 		k.need(m, "idempotency_key")
 		return
 	}
-	clear1(m, "idempotency_key", "quote")
+	absent(m, "idempotency_key", "quote")
 }
 
 // fixDeliver numbers the positions, and keeps a full batch within MaxFrame: one
