@@ -2,33 +2,45 @@ package spqr
 
 import "slices"
 
-// Clone returns a State that shares nothing with s that either will change or
-// wipe. A session that must keep its present value plans and commits on a clone.
-// The cost is a few hundred bytes, and 36 for each skipped key.
-func (s *State) Clone() *State {
-	c := *s.core
-	if s.authKey != nil {
-		key := *s.authKey
-		c.authKey = &key
-	}
-	if s.chain != nil {
-		c.chain = s.chain.clone()
-	}
-	if s.machine != nil {
-		m := *s.machine
-		m.chunks = slices.Clip(m.chunks) // only ever appended to
-		c.machine = &m
-	}
-	return &State{&c}
+// replica is all the parts of a State in one allocation.
+type replica struct {
+	state   State
+	core    core
+	machine machine
+	chain   keyChain
+	links   [maxLinks]link
+	refs    [maxLinks + 1]*link
+	authKey [keySize]byte
 }
 
-func (c *keyChain) clone() *keyChain {
-	out := *c
-	out.links = make([]*link, len(c.links), max(cap(c.links), maxLinks+1))
-	for i, l := range c.links {
-		copied := *l
-		copied.stored = slices.Clone(l.stored) // dropped from and wiped in place
-		out.links[i] = &copied
+// Clone returns a State that shares nothing with s that either will change or
+// wipe. A session that must keep its present value plans and commits on a clone.
+// The cost is one allocation of a kilobyte, and 36 bytes for each skipped key.
+func (s *State) Clone() *State {
+	r := &replica{core: *s.core}
+	r.state.core = &r.core
+	if s.authKey != nil {
+		r.authKey = *s.authKey
+		r.core.authKey = &r.authKey
 	}
-	return &out
+	if s.chain != nil {
+		s.chain.cloneTo(r)
+		r.core.chain = &r.chain
+	}
+	if s.machine != nil {
+		r.machine = *s.machine
+		r.machine.chunks = slices.Clip(r.machine.chunks) // only ever appended to
+		r.core.machine = &r.machine
+	}
+	return &r.state
+}
+
+func (c *keyChain) cloneTo(r *replica) {
+	r.chain = *c
+	r.chain.links = r.refs[:len(c.links)]
+	for i, l := range c.links {
+		r.links[i] = *l
+		r.links[i].stored = slices.Clone(l.stored) // dropped from and wiped in place
+		r.refs[i] = &r.links[i]
+	}
 }

@@ -3,6 +3,7 @@ package spqr
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/sottochat/sotto/messaging"
@@ -99,7 +100,12 @@ func TestImpossibleStates(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	fresh, _ := newPair(t, Config{}, Config{})
+	short := stored(t, fresh)
+	const epochAt = 3 // after format, flags and phase
+	long := slices.Concat(short[:epochAt], []byte{0x81, 0}, short[epochAt+1:])
 	for name, b := range map[string][]byte{
+		"longer epoch":   long,
 		"empty":          nil,
 		"format 2":       {2, flagOff},
 		"off and more":   {recordFormat, flagOff | flagSelf},
