@@ -18,6 +18,8 @@ create table invite (
   kind        text not null check (kind in ('permanent', 'single', 'limited')),
   -- The token is derived from a secret of the tenant, the invite and this number; only its hash is here.
   rotation    integer not null default 0 check (rotation >= 0),
+  -- The idempotency key of the newest rotation.
+  rotation_key uuid,
   token_hash  bytea not null check (octet_length(token_hash) = 32),
   label       text not null default '' check (char_length(label) <= 64),
   created_on  date not null,
@@ -48,5 +50,5 @@ end
 $$;
 grant select, insert on profile, invite to app_web;
 grant update (retired_at) on profile to app_web;
-grant update (rotation, token_hash, label, expires_at, max_uses, uses, revoked_at) on invite to app_web;
+grant update (rotation, rotation_key, token_hash, label, expires_at, max_uses, uses, revoked_at) on invite to app_web;
 grant select, delete on invite, profile to app_worker;
