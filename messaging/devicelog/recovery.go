@@ -77,8 +77,10 @@ func ParseRecoveryCode(text string) (*RecoveryCode, error) {
 	if len(text) > maxRecoveryText {
 		return nil, messaging.Invalid(ErrCode)
 	}
-	raw, err := recoveryEncoding.DecodeString(strings.Map(readable, text))
-	if err != nil || len(raw) != recoverySize+checkSize {
+	written := strings.Map(readable, text)
+	raw, err := recoveryEncoding.DecodeString(written)
+	// The decoder overlooks a single character too many.
+	if err != nil || len(raw) != recoverySize+checkSize || recoveryEncoding.EncodedLen(len(raw)) != len(written) {
 		return nil, messaging.Invalid(ErrCode)
 	}
 	secret := (*[recoverySize]byte)(raw)
