@@ -40,6 +40,39 @@ func TestVault(t *testing.T) {
 		"ADVANCE_BEFORE_DECRYPT", "DROP_REPEAT_UNACKED", "REACH_REPEAT")...))
 }
 
+// TestSymbolicVariants is no proof: it holds that each variant of the ProVerif models
+// passes the preprocessor, is another text than the base, and is closed.
+func TestSymbolicVariants(t *testing.T) {
+	t.Parallel()
+	needTool(t, "cpp")
+	for model, variants := range map[string][]string{
+		"invite_devices.cpp.pv": {"NOFRAGMENT", "UNSIGNEDDEV", "NOROLE", "LEAKLINK"},
+		"pqxdh_devices.cpp.pv": {"NOONETIME", "HARVEST", "NOFRAGMENT", "UNSIGNEDDEV", "NOTAGS",
+			"NOREVERSE", "NOPREV", "NOHEADS", "HARVEST NOKEM", "HARVEST UNSIGNEDKEM", "REACH"},
+	} {
+		seen := map[string]string{preprocessed(t, model, ""): "the base"}
+		for _, v := range variants {
+			text := preprocessed(t, model, v)
+			if other, ok := seen[text]; ok {
+				t.Errorf("%s: %s is the same text as %s", model, v, other)
+			}
+			seen[text] = v
+			if strings.Count(text, "(") != strings.Count(text, ")") {
+				t.Errorf("%s: %s has unequal parentheses", model, v)
+			}
+		}
+	}
+}
+
+func preprocessed(t *testing.T, model, flags string) string {
+	t.Helper()
+	args := []string{"-P", "-Werror"}
+	for flag := range strings.FieldsSeq(flags) {
+		args = append(args, "-D"+flag)
+	}
+	return command(t, ".", "cpp", append(args, model)...)
+}
+
 func mutants(bound string, names ...string) []variant {
 	out := make([]variant, 0, len(names))
 	for _, name := range names {
@@ -50,7 +83,8 @@ func mutants(bound string, names ...string) []variant {
 
 func run(t *testing.T, model string, variants []variant) {
 	t.Parallel()
-	needSpin(t)
+	needTool(t, "spin")
+	needTool(t, "gcc")
 	source, err := os.ReadFile(model)
 	if err != nil {
 		t.Fatal(err)
@@ -126,16 +160,14 @@ func firstLine(report, containing string) string {
 	return ""
 }
 
-// needSpin skips on a laptop without Spin and fails in CI, where it must be there.
-func needSpin(t *testing.T) {
+// needTool skips on a laptop without the tool and fails in CI, where it must be there.
+func needTool(t *testing.T, tool string) {
 	t.Helper()
-	for _, tool := range []string{"spin", "gcc"} {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed, and CI=true", tool)
-		}
-		t.Skipf("%s is not installed (Debian: apt-get install spin gcc)", tool)
+	if _, err := exec.LookPath(tool); err == nil {
+		return
 	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed, and CI=true", tool)
+	}
+	t.Skipf("%s is not installed (Debian: apt-get install spin gcc)", tool)
 }
