@@ -117,22 +117,22 @@ func (b *basis) coefficients(x uint16) (c [basisWords]lanes) {
 // stands for block k. With them a bit of four coefficients costs one addition.
 type subsets [1 << laneCount]block
 
-// subsetsOf groups blocks the way the points of a basis are packed.
-func subsetsOf(blocks []block) (groups [basisWords]subsets) {
-	for j := range blocks {
-		sums, bit := &groups[j/laneCount], 1<<(j%laneCount)
-		for s := range bit {
-			for i, word := range blocks[j] {
-				sums[bit|s][i] = sums[s][i] ^ word
-			}
+// combined is the blocks at all points of a basis.
+type combined [basisWords]subsets
+
+// add enters block j, after all before it, grouped like the points of a basis.
+func (groups *combined) add(j int, b *block) {
+	sums, bit := &groups[j/laneCount], 1<<(j%laneCount)
+	for s := range bit {
+		for i, word := range b {
+			sums[bit|s][i] = sums[s][i] ^ word
 		}
 	}
-	return groups
 }
 
 // evaluate returns the chunk at x of the polynomials that have the given blocks
 // at the points of the basis.
-func (b *basis) evaluate(x uint16, blocks *[basisWords]subsets) [chunkSize]byte {
+func (b *basis) evaluate(x uint16, blocks *combined) [chunkSize]byte {
 	c := b.coefficients(x)
 	var sum block
 	for bit := 15; bit >= 0; bit-- {
@@ -187,12 +187,12 @@ func encodeChunk(message []byte, index uint16) (c chunk) {
 		c.data = [chunkSize]byte(message[int(index)*chunkSize:])
 		return c
 	}
-	var blocks [maxChunks]block
+	var blocks combined
 	for j := range n {
-		blocks[j] = blockOf(message[j*chunkSize:])
+		b := blockOf(message[j*chunkSize:])
+		blocks.add(j, &b)
 	}
-	groups := subsetsOf(blocks[:n])
-	c.data = basisOf(n).evaluate(index, &groups)
+	c.data = basisOf(n).evaluate(index, &blocks)
 	return c
 }
 
@@ -202,7 +202,7 @@ func decodeChunks(have []chunk, last *chunk) []byte {
 	n := len(have) + 1
 	var (
 		points  [maxChunks]uint16
-		blocks  [maxChunks]block
+		blocks  combined
 		present [maxChunks]bool
 	)
 	message := make([]byte, n*chunkSize)
@@ -211,7 +211,9 @@ func decodeChunks(have []chunk, last *chunk) []byte {
 		if j < len(have) {
 			c = &have[j]
 		}
-		points[j], blocks[j] = c.index, blockOf(c.data[:])
+		b := blockOf(c.data[:])
+		points[j] = c.index
+		blocks.add(j, &b)
 		if int(c.index) < n {
 			present[c.index] = true
 			copy(message[int(c.index)*chunkSize:], c.data[:])
@@ -220,10 +222,10 @@ func decodeChunks(have []chunk, last *chunk) []byte {
 	if slices.Index(present[:n], false) < 0 {
 		return message
 	}
-	b, groups := newBasis(points[:n]), subsetsOf(blocks[:n])
+	b := newBasis(points[:n])
 	for x := range n {
 		if !present[x] {
-			data := b.evaluate(uint16(x), &groups)
+			data := b.evaluate(uint16(x), &blocks)
 			copy(message[x*chunkSize:], data[:])
 		}
 	}
