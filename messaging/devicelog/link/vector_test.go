@@ -1,0 +1,10 @@
+package link
+
+// Made from the seed 80 of newMember: a code's text, its digits with the
+// approver's identity key, and the slot of the answer at attempt 3.
+const (
+	vectorText     = "DEVICE-LINK:AHB3MV4NCJZKYKKFW3XVCORBW2GIDFTWLKCXCEY7KMXGCEJCLSI6UABKAXM4DOUBYD4CTJULAY3TOSG4AINPIQB4D6NSC3XKYTGTO2Z4X42UXXVOOP6VFNG4EAPDLJTJCYJ45UYNDGOYCQHAU3UP4TU5TTTY6C6HKISTAC2JZFDP7PHVAERTXG6SDCMD5LHYVBOPIHSCMPGONBIU2F5QDG3W3456BJJMD65Q"
+	vectorDigits   = "505414"
+	vectorSlot     = "40c0adb27af0db5f59635d71c2e645d6f29bdecc5506b83febdedd61f2607fff"
+	vectorApprover = "05aeb6cba09b4ebfcef5920b22bd7bebffb1f9cc9e987b4396263843e4337f8a1a"
+)
