@@ -4,15 +4,14 @@ package wire
 // test holds the two together.
 const (
 	// MaxFrame bounds the bytes of a frame in either direction: a full set of
-	// MaxEnvelopes bodies of MaxBody is 384 KiB, the rest is their headers. It is
+	// MaxEnvelopes bodies of MaxBody is 416 KiB, the rest is their headers. It is
 	// also the read limit to set on the WebSocket. Media never travels here.
-	MaxFrame = 400 << 10
+	MaxFrame = 440 << 10
 
 	// MaxBody bounds the ciphertext for one device: 16 KiB of text with what a
-	// content adds (a thumbnail never comes with a long text, but both together
-	// fit), padding to 160 bytes, and under 2 KiB for the handshake's KEM
-	// ciphertext and keys in front of the first messages.
-	MaxBody = 24 << 10
+	// content adds pads to 23,200 bytes, and the handshake's KEM ciphertext and
+	// keys in front of the first messages take under 2 KiB.
+	MaxBody = 26 << 10
 
 	// MaxPlaintextBody bounds a request to send again, which travels outside any
 	// session: it needs a message id and a ratchet key, and the low ceiling keeps
