@@ -6,7 +6,7 @@ const (
 	// MaxFrame bounds the bytes of a frame in either direction: a full set of
 	// MaxEnvelopes bodies of MaxBody is 416 KiB, the rest is their headers. It is
 	// also the read limit to set on the WebSocket. Media never travels here.
-	MaxFrame = 440 << 10
+	MaxFrame = 430 << 10
 
 	// MaxBody bounds the ciphertext for one device: 16 KiB of text with what a
 	// content adds pads to 23,200 bytes, and the handshake's KEM ciphertext and
