@@ -1,6 +1,10 @@
 package messaging
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io"
+)
 
 // ErrInvalid is the one error that the outside may see for input that came from
 // a stranger: malformed, truncated, oversized, replayed and forged look alike.
@@ -15,12 +19,16 @@ func Invalid(reason error) error {
 	if reason == nil || errors.Is(reason, ErrInvalid) {
 		return reason
 	}
-	return invalid{reason}
+	return &invalid{func() error { return reason }}
 }
 
-type invalid struct{ reason error }
+// invalid keeps the reason in a function: fmt walks the fields of a value that
+// stands behind an unexported field, but looks into no function.
+type invalid struct{ reason func() error }
 
-func (invalid) Error() string        { return ErrInvalid.Error() }
-func (invalid) Is(target error) bool { return target == ErrInvalid }
-func (e invalid) Unwrap() error      { return e.reason }
-func (e invalid) GoString() string   { return "messaging.Invalid" }
+func (*invalid) Error() string        { return ErrInvalid.Error() }
+func (*invalid) Is(target error) bool { return target == ErrInvalid }
+func (e *invalid) Unwrap() error      { return e.reason() }
+
+// Format prints the same text for every verb and flag.
+func (*invalid) Format(f fmt.State, _ rune) { io.WriteString(f, ErrInvalid.Error()) }
