@@ -15,7 +15,9 @@ create table chat (
   peer_stance   text not null default 'open' check (peer_stance in ('open', 'paused', 'blocked')),
   -- The entry of the ledger that paid the opening; null in free mode.
   entry_id      uuid,
+  -- What the opening was asked for with: a repeated request finds its chat.
   opening_key   uuid not null,
+  token_hash    bytea not null check (octet_length(token_hash) = 32),
   opened_on     date not null,
   primary key (tenant_id, chat_id),
   unique (tenant_id, low_id, high_id),
