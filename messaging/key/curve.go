@@ -154,4 +154,4 @@ func Agree[A, B role](private *Private[A], public Public[B]) ([curveSize]byte, e
 func RatchetKey(p *SignedPreKeyPrivate) *RatchetPrivate { return &RatchetPrivate{k: p.k} }
 
 // RatchetKeyPublic is the public side of RatchetKey.
-func RatchetKeyPublic(p SignedPreKeyPublic) RatchetPublic { return RatchetPublic{p.u} }
+func RatchetKeyPublic(p SignedPreKeyPublic) RatchetPublic { return RatchetPublic(p) }
