@@ -105,6 +105,8 @@ create table link_slot (
   account_id  uuid not null,
   slot        bytea not null check (octet_length(slot) = 32),
   token_hash  bytea not null check (octet_length(token_hash) = 32),
+  -- The session that read it: the first, and no other.
+  reader_hash bytea check (octet_length(reader_hash) = 32),
   content     bytea not null check (octet_length(content) between 1 and 65536),
   expires_at  timestamptz not null,
   primary key (tenant_id, account_id, slot),

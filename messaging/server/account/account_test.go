@@ -486,6 +486,13 @@ func TestSlots(t *testing.T) {
 	if _, err := b.service.GetSlot(t.Context(), b.tenant, stranger, slot); !errors.Is(err, account.ErrUnknown) {
 		t.Errorf("another account: %v", err)
 	}
+	_, second := b.signIn("member")
+	if _, err := b.service.GetSlot(t.Context(), b.tenant, second, slot); !errors.Is(err, account.ErrUnknown) {
+		t.Errorf("a second reader: %v", err)
+	}
+	if got, err := b.service.GetSlot(t.Context(), b.tenant, who, slot); err != nil || string(got) != "one" {
+		t.Errorf("the reader again got %q, %v", got, err)
+	}
 	for i := range byte(15) {
 		if err := b.service.PutSlot(t.Context(), b.tenant, who, &wire.PutSlot{Slot: [32]byte{10, i}, Payload: []byte("x")}); err != nil {
 			t.Fatal(err)

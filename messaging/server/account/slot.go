@@ -50,10 +50,11 @@ func (s *Service) PutSlot(ctx context.Context, id tenant.ID, who Who, m *wire.Pu
 	return nil
 }
 
-// GetSlot returns a payload, or ErrUnknown when nobody has put it yet.
+// GetSlot returns a payload, or ErrUnknown when nobody has put it yet or another
+// session has read it (docs/protocol.md section 13.9).
 func (s *Service) GetSlot(ctx context.Context, id tenant.ID, who Who, slot [wire.SlotSize]byte) (payload []byte, err error) {
 	err = s.db.In(ctx, id, func(tx tenant.Tx) (err error) {
-		payload, err = selectSlot(ctx, tx, who.Account, slot, s.now())
+		payload, err = readSlot(ctx, tx, who, slot, s.now())
 		return err
 	})
 	if errors.Is(err, tenant.ErrNotFound) {

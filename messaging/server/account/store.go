@@ -103,6 +103,16 @@ func selectSlot(ctx context.Context, tx tenant.Tx, id messaging.AccountID, slot 
 	return content, err
 }
 
+// readSlot makes the caller the slot's reader, unless another session is.
+func readSlot(ctx context.Context, tx tenant.Tx, who Who, slot [wire.SlotSize]byte, now time.Time) (content []byte, err error) {
+	err = tx.QueryRow(ctx, `
+		update link_slot set reader_hash = $4
+		where tenant_id = $1 and account_id = $2 and slot = $3 and expires_at > $5 and coalesce(reader_hash, $4) = $4
+		returning content`,
+		tx.Tenant(), [16]byte(who.Account), slot[:], who.session[:], now).Scan(&content)
+	return content, err
+}
+
 func slotOwner(ctx context.Context, tx tenant.Tx, id messaging.AccountID, slot [wire.SlotSize]byte, now time.Time) (hash [sha256.Size]byte, err error) {
 	var raw []byte
 	err = tx.QueryRow(ctx, `
