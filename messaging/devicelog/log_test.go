@@ -199,6 +199,29 @@ func TestRules(t *testing.T) {
 	}
 }
 
+func TestFoundingRules(t *testing.T) {
+	t.Parallel()
+	a := found(t, 15)
+	one, other := a.devices[1], newDevice(t, a.rand)
+	good, empty := parsed(t, a.entries[0]), &Log{tenant: a.tenant, account: a.id}
+	for name, tt := range map[string]struct {
+		change func(*Entry)
+		signer *key.LogPrivate
+		want   error
+	}{
+		"device 2":            {func(e *Entry) { e.Device, e.Signer = 2, 2 }, one.log, ErrDevice},
+		"signed by device 2":  {func(e *Entry) { e.Signer = 2 }, one.log, ErrSigner},
+		"signed by a code":    {func(e *Entry) { e.Signer = byRecovery }, one.log, ErrSigner},
+		"signed by a foreign": {func(*Entry) {}, other.log, ErrSignature},
+		"starts with add":     {func(e *Entry) { e.Action = ActionAdd }, one.log, ErrAction},
+		"starts with remove":  {func(e *Entry) { e.Action = ActionRemove }, one.log, ErrAction},
+	} {
+		e := good
+		tt.change(&e)
+		refuses(t, name, empty, forge(e, tt.signer, one.log), tt.want)
+	}
+}
+
 // PRO-13: an addition that was removed does not come back, neither as the same
 // bytes nor under a new sequence.
 func TestOldAdditionIsDead(t *testing.T) {
@@ -362,8 +385,8 @@ func TestExpiredDevicesMakeRoom(t *testing.T) {
 	if d := a.add(1); d.id != 9 {
 		t.Errorf("id %d", d.id)
 	}
-	if got := a.ids(a.now); !slices.Equal(got, []messaging.DeviceID{1, 9}) {
-		t.Errorf("devices %v", got)
+	if got := a.ids(a.now); !slices.Equal(got, []messaging.DeviceID{1, 9}) || len(a.log.listed) != 2 {
+		t.Errorf("devices %v, %d kept", got, len(a.log.listed))
 	}
 }
 

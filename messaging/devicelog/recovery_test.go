@@ -170,6 +170,9 @@ func TestRecoveryCodePrintsNothing(t *testing.T) {
 			out.Write(raw)
 		}
 	}
+	if fmt.Sprint(code, *code) != "(recovery code) (recovery code)" {
+		t.Errorf("prints %v", code)
+	}
 	text, secret := out.String(), code.secret()
 	raw := strings.ReplaceAll(code.Reveal(), "-", "")
 	for i := range len(secret) - 4 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"testing"
 
 	"filippo.io/edwards25519"
@@ -160,6 +161,18 @@ func TestCheckLog(t *testing.T) {
 		{"component of order 8", LogPublic(point.Add(point, torsion(1)).Bytes()), false},
 		// y = p + 1 is the identity's second form.
 		{"not canonical", LogPublic(fieldPlus(1)), false},
+	}
+	// All the points that have a second form, in both forms and with both signs.
+	for y := range byte(19) {
+		for _, form := range [][32]byte{{y}, fieldPlus(y)} {
+			for _, p := range []LogPublic{form, withTopBit(form)} {
+				tests = append(tests, struct {
+					name string
+					p    LogPublic
+					good bool
+				}{fmt.Sprintf("y = %d", y), p, false})
+			}
+		}
 	}
 	for _, tt := range tests {
 		if err := CheckLog(tt.p); (err == nil) != tt.good || err != nil && !errors.Is(err, ErrPoint) {

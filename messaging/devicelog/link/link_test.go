@@ -451,6 +451,9 @@ func TestCodePrintsNothing(t *testing.T) {
 			out.Write(raw)
 		}
 	}
+	if fmt.Sprint(c, *c) != "(device-link code) (device-link code)" {
+		t.Errorf("prints %v", c)
+	}
 	text, secret := strings.ToLower(out.String()), c.secret()
 	for i := range len(secret) - 4 {
 		part := secret[i : i+4]
