@@ -1,6 +1,11 @@
 package session
 
-import "github.com/sottochat/sotto/messaging/key"
+import (
+	"fmt"
+	"io"
+
+	"github.com/sottochat/sotto/messaging/key"
+)
 
 // PreKeys is what an incoming handshake may need of the vault: one consistent
 // snapshot, taken in the transaction in which the result will be saved. An
@@ -44,3 +49,6 @@ type Received struct {
 	// prekey was used.
 	LastResort *LastResortUse
 }
+
+// Format prints no part of what was received, whatever the verb.
+func (Received) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "session.Received") }
