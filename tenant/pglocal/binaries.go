@@ -44,6 +44,9 @@ func findBinaries() (string, error) {
 			return filepath.Dir(real), nil
 		}
 	}
+	if dir := filepath.Join(packageDir(), "package", "native", "bin"); complete(dir) {
+		return dir, nil
+	}
 	return "", ErrMissing
 }
 
