@@ -33,7 +33,8 @@ create table log_entry (
   foreign key (tenant_id, account_id) references account (tenant_id, account_id) on delete cascade
 );
 
--- Exactly the devices that the log lists now, with the keys that a handshake reuses.
+-- Exactly the devices that the log lists, with the keys that a handshake reuses. One whose expiry has passed counts as
+-- gone everywhere, until a sweep removes the row.
 create table device (
   tenant_id             uuid not null,
   account_id            uuid not null,
@@ -47,6 +48,7 @@ create table device (
   last_resort           bytea not null check (octet_length(last_resort) = 1569),
   last_resort_sig       bytea not null check (octet_length(last_resort_sig) = 64),
   last_seen_on          date not null,
+  expires_at            timestamptz,
   primary key (tenant_id, account_id, device_id),
   foreign key (tenant_id, account_id) references account (tenant_id, account_id) on delete cascade
 );

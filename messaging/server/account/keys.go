@@ -60,7 +60,7 @@ func (s *Service) UploadKeys(ctx context.Context, id tenant.ID, who Who, m *wire
 		return counts, err
 	}
 	err = s.db.In(ctx, id, func(tx tenant.Tx) error {
-		device, err := lockDevice(ctx, tx, address)
+		device, err := lockDevice(ctx, tx, address, s.now())
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (s *Service) countKeys(ctx context.Context, tx tenant.Tx, a messaging.Addre
 // names devices that now have fewer keys than LowKeys. The caller has checked
 // that it may ask.
 func (s *Service) TakeBundles(ctx context.Context, tx tenant.Tx, account messaging.AccountID, devices []messaging.DeviceID) (out *wire.Bundles, low []messaging.DeviceID, err error) {
-	rows, err := lockDevices(ctx, tx, account, devices)
+	rows, err := lockDevices(ctx, tx, account, devices, s.now())
 	if err != nil {
 		return nil, nil, fmt.Errorf("take bundles: %w", err)
 	}

@@ -59,7 +59,9 @@ func sessionOf(ctx context.Context, tx tenant.Tx, who *Who, now time.Time) (seen
 	err = tx.QueryRow(ctx, `
 		select s.account_id, s.device_id, s.seen_on
 		from session s join account a on a.tenant_id = s.tenant_id and a.account_id = s.account_id
-		where s.tenant_id = $1 and s.token_hash = $2 and s.expires_at > $3 and a.status = 'active'`,
+		left join device d on d.tenant_id = s.tenant_id and d.account_id = s.account_id and d.device_id = s.device_id
+		where s.tenant_id = $1 and s.token_hash = $2 and s.expires_at > $3 and a.status = 'active'
+			and (d.expires_at is null or d.expires_at > $3)`,
 		tx.Tenant(), who.session[:], now).Scan((*[16]byte)(&who.Account), &device, &seen)
 	who.Device = 0
 	if device != nil {

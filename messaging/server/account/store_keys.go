@@ -41,12 +41,20 @@ func (d *deviceRow) scan(scan func(...any) error) error {
 
 func insertDevice(ctx context.Context, tx tenant.Tx, id messaging.AccountID, e devicelog.Entry, r wire.Registration, today time.Time) error {
 	_, err := tx.Exec(ctx, `
-		insert into device (tenant_id, account_id, `+deviceColumns+`, last_seen_on)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		insert into device (tenant_id, account_id, `+deviceColumns+`, last_seen_on, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		tx.Tenant(), [16]byte(id), int16(e.Device), int32(e.RegistrationID), e.Identity.Bytes(),
 		int64(r.SignedPrekey.ID), r.SignedPrekey.PublicKey, r.SignedPrekey.Signature,
-		int64(r.LastResort.ID), r.LastResort.PublicKey, r.LastResort.Signature, today)
+		int64(r.LastResort.ID), r.LastResort.PublicKey, r.LastResort.Signature, today, expiryOf(e))
 	return err
+}
+
+func expiryOf(e devicelog.Entry) *time.Time {
+	if e.ExpiryMS == 0 {
+		return nil
+	}
+	at := time.UnixMilli(int64(e.ExpiryMS))
+	return &at
 }
 
 // deleteDevice also ends the device's sessions; its keys go with the row.
@@ -58,8 +66,8 @@ func deleteDevice(ctx context.Context, tx tenant.Tx, id messaging.AccountID, dev
 	return err
 }
 
-func lockDevice(ctx context.Context, tx tenant.Tx, a messaging.Address) (deviceRow, error) {
-	rows, err := lockDevices(ctx, tx, a.Account, []messaging.DeviceID{a.Device})
+func lockDevice(ctx context.Context, tx tenant.Tx, a messaging.Address, now time.Time) (deviceRow, error) {
+	rows, err := lockDevices(ctx, tx, a.Account, []messaging.DeviceID{a.Device}, now)
 	if err == nil && len(rows) == 0 {
 		err = ErrNotLinked
 	}
@@ -71,7 +79,7 @@ func lockDevice(ctx context.Context, tx tenant.Tx, a messaging.Address) (deviceR
 
 // lockDevices locks in the order of ids, so that two askers never wait for each
 // other; who holds the row has the device's one-time keys to itself.
-func lockDevices(ctx context.Context, tx tenant.Tx, id messaging.AccountID, devices []messaging.DeviceID) (rows []deviceRow, err error) {
+func lockDevices(ctx context.Context, tx tenant.Tx, id messaging.AccountID, devices []messaging.DeviceID, now time.Time) (rows []deviceRow, err error) {
 	wanted := make([]int16, len(devices))
 	for i, d := range devices {
 		wanted[i] = int16(d)
@@ -84,7 +92,8 @@ func lockDevices(ctx context.Context, tx tenant.Tx, id messaging.AccountID, devi
 	}, `
 		select `+deviceColumns+` from device
 		where tenant_id = $1 and account_id = $2 and (cardinality($3::smallint[]) = 0 or device_id = any ($3))
-		order by device_id for no key update`, tx.Tenant(), [16]byte(id), wanted)
+			and (expires_at is null or expires_at > $4)
+		order by device_id for no key update`, tx.Tenant(), [16]byte(id), wanted, now)
 	return rows, err
 }
 
