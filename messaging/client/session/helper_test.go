@@ -221,3 +221,15 @@ func talk(t testing.TB, seed uint64) (alice, bob *device) {
 	alice.expectText(t, bob, bob.send(t, alice, "hello back"), "hello back")
 	return alice, bob
 }
+
+// settled returns two devices of which alice goes on in a chain that bob knows,
+// with no step of the post-quantum ratchet ahead of bob: the key header has
+// arrived and he has not answered.
+func settled(t testing.TB, seed uint64) (alice, bob *device) {
+	t.Helper()
+	alice, bob = talk(t, seed)
+	for range 8 {
+		bob.read(t, alice, alice.send(t, bob, "in a chain"))
+	}
+	return alice, bob
+}

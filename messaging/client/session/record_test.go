@@ -169,8 +169,7 @@ func TestNothingIsPrinted(t *testing.T) {
 // What one message allocates in an established chain. The number may fall; a
 // rise has to be wanted. One is the plaintext or the message itself.
 func TestAllocations(t *testing.T) {
-	alice, bob := talk(t, 44)
-	bob.read(t, alice, alice.send(t, bob, "turns the ratchet"))
+	alice, bob := settled(t, 44)
 	m := alice.send(t, bob, string(text))
 	for name, c := range map[string]struct {
 		most float64

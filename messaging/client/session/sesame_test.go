@@ -58,7 +58,7 @@ func TestSimultaneousStart(t *testing.T) {
 
 // exchangesToAgree lets the two write in turns, and counts until each writes in
 // the session that is the other's current one.
-func exchangesToAgree(t *testing.T, alice, bob *device) int {
+func exchangesToAgree(t testing.TB, alice, bob *device) int {
 	t.Helper()
 	for n := range 20 {
 		bob.expectText(t, alice, alice.send(t, bob, "x"), "x")
@@ -73,7 +73,7 @@ func exchangesToAgree(t *testing.T, alice, bob *device) int {
 
 // sameCurrent reports whether bob's current session opens what alice's sends,
 // with everything archived on bob's side cut away.
-func sameCurrent(t *testing.T, alice, bob *device) bool {
+func sameCurrent(t testing.TB, alice, bob *device) bool {
 	t.Helper()
 	probe, _, err := alice.Encrypt(seeded(99), alice.rec, bob.peer(), []byte("probe"), epoch)
 	if err != nil {
