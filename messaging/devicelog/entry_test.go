@@ -62,7 +62,7 @@ func TestEntriesFollowTheContract(t *testing.T) {
 			t.Errorf("%s: the canonical form of the contract is another", name)
 		}
 		compare(t, name, parsed(t, raw), m)
-		if len(raw) > MaxEntry/2 {
+		if len(raw) > 330 {
 			t.Errorf("%s: %d bytes, above what MaxEntry says", name, len(raw))
 		}
 	}
