@@ -45,6 +45,14 @@ type receiver struct {
 	skipped []skipped // ascending, below index; never changed, so that copies may share it
 }
 
+// ahead returns how many steps open would take to this counter.
+func (r *receiver) ahead(counter, jump uint32) int {
+	if counter < r.index || counter-r.index > jump {
+		return 0
+	}
+	return int(counter-r.index) + 1
+}
+
 // open returns the seed of a message and the chain after it. The caller drops
 // both when the message turns out not to authenticate.
 func (r *receiver) open(counter, jump uint32) (seed [keySize]byte, next *receiver, err error) {

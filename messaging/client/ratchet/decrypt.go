@@ -68,12 +68,25 @@ func (a *attempt) chainFor(theirs key.RatchetPublic) error {
 }
 
 func (a *attempt) advance(counter uint32) (seed [keySize]byte, err error) {
-	jump := uint32(MaxJump)
-	if a.state.self {
-		jump = maxSelfJump
-	}
-	seed, a.chain, err = a.chain.open(counter, jump)
+	seed, a.chain, err = a.chain.open(counter, a.state.jump())
 	return seed, err
+}
+
+func (s *State) jump() uint32 {
+	if s.self {
+		return maxSelfJump
+	}
+	return MaxJump
+}
+
+// Steps returns how many chain keys Decrypt would derive in both ratchets before
+// it knows whether m is genuine: what a forged message costs. It derives none.
+func (s *State) Steps(m *Message) int {
+	chain := &receiver{}
+	if at := s.find(m.RatchetKey); at >= 0 {
+		chain = s.receivers[at]
+	}
+	return chain.ahead(m.Counter, s.jump()) + s.pq.Ahead(m.PQ)
 }
 
 // commit puts the chain in its place. After a new chain the ratchet turns, and

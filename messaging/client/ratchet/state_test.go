@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -51,6 +52,35 @@ func TestDraws(t *testing.T) {
 	b.expect(t, "a message with a known ratchet key")
 	bob.send(t, "3")
 	b.expect(t, "an ordinary message")
+}
+
+// Steps foretells the work of a message without doing it.
+func TestSteps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cfg                     spqr.Config
+		first, tenth, afterward int
+	}{{off, 1, 10, 5}, {spqr.Config{}, 2, 20, 10}} {
+		alice, bob := pair(t, c.cfg, c.cfg)
+		m := skip(t, alice, 10, 0, 4, 9)
+		expect := func(body []byte, want int) {
+			t.Helper()
+			parsed := must(Parse(body))(t)
+			if got := bob.Steps(&parsed); got != want {
+				t.Errorf("received %d steps, expected %d", got, want)
+			}
+		}
+		expect(m[0], c.first)
+		expect(m[9], c.tenth)
+		bob.expect(t, m[4], "x")
+		expect(m[9], c.afterward)
+		expect(m[0], 0)
+		far := must(Parse(m[9]))(t)
+		far.Counter, far.PQ = math.MaxUint32, nil
+		if got := bob.Steps(&far); got != 0 {
+			t.Errorf("received %d steps for a message that is refused at once", got)
+		}
+	}
 }
 
 type broken struct{}

@@ -343,21 +343,56 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// A forged message of the most expensive kind: an unknown ratchet key, the
-// longest jump, and forty-one sessions to try.
-func BenchmarkWorstForgery(b *testing.B) {
-	alice, bob := pair(b, 28)
+// worstForgery is a forged message of the most expensive kind, an unknown
+// ratchet key and the longest jump, and bob with 41 sessions to try.
+func worstForgery(t testing.TB) (alice, bob *device, m session.Message) {
+	t.Helper()
+	alice, bob = pair(t, 28)
 	for range session.MaxArchived + 1 {
-		alice.start(b, bob, offer{})
-		bob.read(b, alice, alice.send(b, bob, "x"))
+		alice.start(t, bob, offer{})
+		bob.read(t, alice, alice.send(t, bob, "x"))
 	}
-	var m session.Message
 	for range 24_999 {
-		m = alice.send(b, bob, "")
+		m = alice.send(t, bob, "")
 	}
-	inner := must(handshake.Parse(m.Body))(b)
+	inner := must(handshake.Parse(m.Body))(t)
 	m = session.Message{Kind: session.KindSignal, Body: bytes.Clone(inner.Message)}
 	m.Body[10] ^= 1 // within the ratchet key
+	return alice, bob, m
+}
+
+func TestWorstForgery(t *testing.T) {
+	alice, bob, m := worstForgery(t)
+	bob.expectRefused(t, alice, m, session.ErrMAC)
+	n := testing.AllocsPerRun(1, func() {
+		bob.Decrypt(bob.rand, bob.rec, alice.peer(), m, bob.keys)
+	})
+	t.Logf("%v allocations", n)
+	if n > 60 {
+		t.Errorf("%v allocations: more sessions were tried than the limit allows", n)
+	}
+}
+
+// With jumps as they happen every session is tried, down to the oldest.
+func TestOldestSessionIsTried(t *testing.T) {
+	t.Parallel()
+	alice, bob := pair(t, 29)
+	alice.start(t, bob, offer{})
+	bob.read(t, alice, alice.send(t, bob, "x"))
+	alice.read(t, bob, bob.send(t, alice, "turns the ratchet"))
+	var late session.Message
+	for range 1200 {
+		late = alice.send(t, bob, "late, in a chain that bob does not know")
+	}
+	for range session.MaxArchived {
+		alice.start(t, bob, offer{})
+		bob.read(t, alice, alice.send(t, bob, "x"))
+	}
+	bob.expectText(t, alice, late, "late, in a chain that bob does not know")
+}
+
+func BenchmarkWorstForgery(b *testing.B) {
+	alice, bob, m := worstForgery(b)
 	for b.Loop() {
 		if _, err := bob.Decrypt(bob.rand, bob.rec, alice.peer(), m, bob.keys); err == nil {
 			b.Fatal("a forged message was accepted")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sottochat/sotto/messaging"
+	"github.com/sottochat/sotto/messaging/client/ratchet"
 	"github.com/sottochat/sotto/messaging/client/ratchet/spqr"
 	"github.com/sottochat/sotto/messaging/client/session"
 	"github.com/sottochat/sotto/messaging/key"
@@ -381,4 +382,26 @@ func TestOwnDevices(t *testing.T) {
 	phone.start(t, laptop, offer{oneTime: true})
 	laptop.expectText(t, phone, phone.send(t, laptop, "sync"), "sync")
 	phone.expectText(t, laptop, laptop.send(t, phone, "synced"), "synced")
+}
+
+// An identity that talks to itself may skip more than MaxJump; one account's
+// devices with keys of their own may not.
+func TestSelfSession(t *testing.T) {
+	t.Parallel()
+	for _, same := range []bool{true, false} {
+		phone, laptop := newDevice(t, seeded(1), 'a', 1), newDevice(t, seeded(2), 'a', 2)
+		if same {
+			laptop.Identity = phone.Identity
+		}
+		phone.start(t, laptop, offer{})
+		for range ratchet.MaxJump + 1 {
+			phone.send(t, laptop, "lost")
+		}
+		m := phone.send(t, laptop, "far")
+		if same {
+			laptop.expectText(t, phone, m, "far")
+		} else {
+			laptop.expectRefused(t, phone, m, session.ErrTooFar)
+		}
+	}
 }
