@@ -368,7 +368,7 @@ func TestWorstForgery(t *testing.T) {
 		bob.Decrypt(bob.rand, bob.rec, alice.peer(), m, bob.keys)
 	})
 	t.Logf("%v allocations", n)
-	if n > 60 {
+	if n > 200 { // two sessions; all of them take some 1700
 		t.Errorf("%v allocations: more sessions were tried than the limit allows", n)
 	}
 }
