@@ -20,7 +20,7 @@ type source struct {
 // whichever comes first, so that all devices end with the same conversation.
 func (t *txn) applyChat(from source, c *content.Content) error {
 	if t.d.chats[c.Chat] == nil {
-		return nil
+		return t.keepOrphan(from, c)
 	}
 	if timeline(c.Kind()) {
 		return t.applyMessage(from, c)

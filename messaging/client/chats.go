@@ -216,7 +216,10 @@ func (t *txn) newChat(c *chat) error {
 			return err
 		}
 	}
-	return t.putChat(c)
+	if err := t.putChat(c); err != nil {
+		return err
+	}
+	return t.adoptOrphans(c)
 }
 
 // openChat follows an invite. The fragment names the account: a server that

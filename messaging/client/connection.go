@@ -154,6 +154,7 @@ func (d *device) welcome(w *wire.Welcome) error {
 	}
 	d.link.open, d.link.tenant, d.link.account, d.link.device = true, w.TenantID, w.AccountID, w.Device
 	d.link.limits, d.link.keys, d.link.founded = w.Limits, w.Keys, !w.OwnHead.IsZero()
+	d.skew = time.UnixMilli(int64(min(w.ServerTimeMS, 1<<48))).Sub(d.now())
 	d.emit(Event{Kind: EventConnection, Active: true})
 	if d.self.stage == stageNew {
 		d.emit(Event{Kind: EventLogin, Active: d.link.founded})

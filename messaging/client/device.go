@@ -43,7 +43,8 @@ type device struct {
 	link   connection
 	out    [][]byte
 	events []Event
-	ticked time.Time // last housekeeping
+	ticked time.Time     // last housekeeping
+	skew   time.Duration // of the server's clock against ours
 }
 
 // settings are what a device is made with.
@@ -96,6 +97,11 @@ func (d *device) ready() bool { return d.self.stage == stageReady }
 func (d *device) bound() bool {
 	return d.ready() && d.link.device == d.self.device && d.link.device != 0
 }
+
+// logTime is the time for entries of device logs and their expiry: the server's
+// as far as it is known, since it takes an entry only near its own clock
+// (docs/protocol.md section 2.6).
+func (d *device) logTime() time.Time { return d.now().Add(d.skew) }
 
 func (d *device) ms() uint64 { return uint64(d.now().UnixMilli()) }
 

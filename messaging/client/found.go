@@ -32,7 +32,7 @@ func (d *device) found(done func(error)) (*devicelog.RecoveryCode, error) {
 		if err := t.putSelf(); err != nil {
 			return err
 		}
-		entry, err := devicelog.Found(d.self.tenant, d.self.account, d.self.newcomer(), d.self.log, d.now(), time.Time{})
+		entry, err := devicelog.Found(d.self.tenant, d.self.account, d.self.newcomer(), d.self.log, d.logTime(), time.Time{})
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (d *device) recoverEntry(log *devicelog.Log, text string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return log.Recover(code, d.self.newcomer(), d.self.log, d.now(), time.Time{})
+	return log.Recover(code, d.self.newcomer(), d.self.log, d.logTime(), time.Time{})
 }
 
 // removeDevice takes a device out of the account; it may be this one.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"time"
 
 	"github.com/sottochat/sotto/messaging"
 	"github.com/sottochat/sotto/messaging/client/vault"
@@ -78,7 +79,7 @@ func (d *device) enlist() error {
 	if own != nil && own.fetching {
 		return nil
 	}
-	if i.action != devicelog.ActionFound && (own == nil || own.log == nil) {
+	if (i.action != devicelog.ActionFound || d.link.founded) && (own == nil || own.log == nil) {
 		d.wantLog(d.self.account)
 		return nil
 	}
@@ -103,6 +104,9 @@ func (d *device) appended(i *intent) bool {
 	if i.entry == nil || own == nil || own.log == nil {
 		return false
 	}
+	if i.action == devicelog.ActionFound && d.ready() {
+		return true // by this entry, or one that was signed for it earlier
+	}
 	e, err := devicelog.Parse(i.entry)
 	if err != nil {
 		return false
@@ -114,8 +118,11 @@ func (d *device) appended(i *intent) bool {
 // signIntent makes the entry for the head that stands. What has become
 // impossible (removing who is gone) is dropped with its reason.
 func (d *device) signIntent(i *intent) error {
-	if i.entry != nil && (i.action == devicelog.ActionFound || d.extends(i.entry)) {
+	if i.entry != nil && d.fresh(i.entry) && (i.action == devicelog.ActionFound || d.extends(i.entry)) {
 		return nil
+	}
+	if i.action == devicelog.ActionFound && d.link.founded {
+		return d.abandon(i, errStale) // somebody else founded the account
 	}
 	entry, err := d.buildEntry(i)
 	if err != nil {
@@ -124,6 +131,12 @@ func (d *device) signIntent(i *intent) error {
 	}
 	i.entry = entry
 	return d.update(func(t *txn) error { return t.putIntent(i) })
+}
+
+// fresh reports whether an entry is young enough for the server to take it.
+func (d *device) fresh(entry []byte) bool {
+	e, err := devicelog.Parse(entry)
+	return err == nil && d.logTime().Sub(time.UnixMilli(int64(e.TimeMS))).Abs() < entryAge
 }
 
 func (d *device) extends(entry []byte) bool {
@@ -140,16 +153,19 @@ func (d *device) extends(entry []byte) bool {
 var errStale = errors.New("client: the devices changed meanwhile, link again")
 
 func (d *device) buildEntry(i *intent) ([]byte, error) {
+	if i.action == devicelog.ActionFound {
+		return devicelog.Found(d.self.tenant, d.self.account, d.self.newcomer(), d.self.log, d.logTime(), time.Time{})
+	}
 	log := d.logs[d.self.account].log
 	switch i.action {
 	case devicelog.ActionRemove:
-		return log.Remove(i.device, d.self.signer(), d.now())
+		return log.Remove(i.device, d.self.signer(), d.logTime())
 	case devicelog.ActionRecovery:
 		code, err := devicelog.ParseRecoveryCode(i.code)
 		if err != nil {
 			return nil, err
 		}
-		return log.Recovery(code, d.self.signer(), d.now())
+		return log.Recovery(code, d.self.signer(), d.logTime())
 	case devicelog.ActionAdd:
 		if i.code == "" {
 			return nil, errStale
@@ -197,9 +213,7 @@ func (d *device) answered(i *intent, answer wire.ServerMessage) error {
 		return d.enlisted(i)
 	case *wire.Refused:
 		if m.Code == wire.CodeStale {
-			if i.action == devicelog.ActionFound {
-				return d.abandon(i, errStale)
-			}
+			d.link.founded = true
 			d.wantLog(d.self.account)
 			return nil
 		}

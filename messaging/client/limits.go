@@ -57,9 +57,16 @@ const (
 	// the times in a log are those of the members' clocks.
 	listingSlack = 5 * time.Minute
 
+	// entryAge is the age at which an entry that was not taken is signed anew.
+	entryAge = time.Minute
+
 	// maxBatch is how many envelopes go into one commit: 64 bodies at their
 	// ceiling are 1.5 MiB, far below vault.MaxBatch.
 	maxBatch = 64
+
+	// maxInbox bounds the envelopes that wait for a log: more than a server
+	// delivers ahead of acks.
+	maxInbox = 2048
 
 	// maxReports bounds the heads that wait for a log to be fetched.
 	maxReports = 16

@@ -339,7 +339,7 @@ func (t *txn) extendOwn(entry []byte) (err error) {
 // ownGrew finds this device in its log: added, or removed.
 func (t *txn) ownGrew(log *devicelog.Log) error {
 	d := t.d
-	for _, listed := range log.Devices(d.now()) {
+	for _, listed := range log.Devices(d.logTime()) {
 		if d.self.identity == nil || !listed.Identity.Equal(d.self.identity.Public()) {
 			continue
 		}

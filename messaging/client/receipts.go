@@ -177,7 +177,7 @@ func (t *txn) readUpTo(c *chat, upTo, at uint64) error {
 // tellOwn says something to the own other devices, if there are any.
 func (t *txn) tellOwn(body content.Body) error {
 	d := t.d
-	if len(d.logs[d.self.account].log.Devices(d.now())) < 2 {
+	if len(d.logs[d.self.account].log.Devices(d.logTime())) < 2 {
 		return nil
 	}
 	id, err := d.messageID()

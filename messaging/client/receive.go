@@ -24,11 +24,14 @@ func (e *inbound) sender() messaging.Address {
 
 func (e *inbound) arrived() time.Time { return time.Unix(int64(min(e.ServerTime, 1<<40)), 0) }
 
+// deliver takes envelopes in. A device that does not yet know that it was let in
+// keeps them until it does. What goes beyond maxInbox is left: without an Ack it
+// comes again on the next connection.
 func (d *device) deliver(m *wire.Deliver) {
-	if !d.ready() {
+	if d.self.stage == stageNew || d.self.stage == stageRemoved {
 		return
 	}
-	for _, e := range m.Envelopes {
+	for _, e := range m.Envelopes[:min(len(m.Envelopes), max(0, maxInbox-len(d.inbox)))] {
 		d.inbox = append(d.inbox, &inbound{Delivered: e})
 	}
 }
@@ -36,7 +39,7 @@ func (d *device) deliver(m *wire.Deliver) {
 // drain works through the inbox: whatever can be opened now, in batches of one
 // commit and one Ack each.
 func (d *device) drain() error {
-	for {
+	for d.ready() {
 		batch := d.ripe()
 		if len(batch) == 0 {
 			return nil
@@ -45,10 +48,8 @@ func (d *device) drain() error {
 			return err
 		}
 		d.acknowledge(batch)
-		if !d.ready() {
-			return nil
-		}
 	}
+	return nil
 }
 
 func (d *device) acknowledge(batch []opening) {
@@ -58,7 +59,8 @@ func (d *device) acknowledge(batch []opening) {
 			positions = append(positions, o.Position)
 		}
 	}
-	if len(positions) > 0 {
+	slices.Sort(positions)
+	if positions = slices.Compact(positions); len(positions) > 0 {
 		d.send(0, &wire.Ack{Positions: positions})
 	}
 }
@@ -171,21 +173,27 @@ func (t *txn) decrypt(o opening) error {
 	return t.open(o, got.Plaintext)
 }
 
-// undecryptable sorts failures: a repeat is nothing new, what was relabelled or
-// replayed is dropped, the rest can be healed.
+// undecryptable sorts failures: a repeat is nothing new, and the rest is asked
+// for again, whether it was damaged, relabelled or forged: nobody can tell, and a
+// device that never sent it has nothing to send again.
 func (t *txn) undecryptable(o opening, m session.Message, err error) error {
 	switch {
 	case errors.Is(err, session.ErrDuplicate):
 		return nil
-	case errors.Is(err, session.ErrUntrusted), errors.Is(err, session.ErrAddress), errors.Is(err, session.ErrReplay):
+	case errors.Is(err, session.ErrReplay):
 		t.refuse(o)
 		return nil
 	case !errors.Is(err, messaging.ErrInvalid):
 		return err
 	case o.Position == 0:
 		return nil // was for the moment only
+	case errors.Is(err, session.ErrUntrusted), errors.Is(err, session.ErrAddress):
+		t.refuse(o)
 	}
 	ratchet, _ := session.RatchetKeyOf(m)
+	if debugFail != nil {
+		debugFail(t.d, o, err)
+	}
 	return t.missing(o, ratchet, false)
 }
 
@@ -277,3 +285,5 @@ func (d *device) noticed(o opening, n content.LogNotice) {
 		d.reported(n.Account, n.Head, o.sender())
 	}
 }
+
+var debugFail func(d *device, o opening, err error)

@@ -119,7 +119,7 @@ func (d *device) targets(o *outgoing) (out []target) {
 }
 
 func (d *device) appendTargets(out []target, side wire.Side, a messaging.AccountID) []target {
-	for _, l := range d.logs[a].log.Devices(d.now()) {
+	for _, l := range d.logs[a].log.Devices(d.logTime()) {
 		addr := messaging.Address{Account: a, Device: l.ID}
 		if addr == d.self.address() {
 			continue

@@ -25,6 +25,7 @@ const (
 	rowIndex  = 'i' // + chat, sender, message
 	rowEffect = 'x' // + chat, target, author, message
 	rowExpiry = 'e' // + time, chat, position
+	rowOrphan = 'o' // + chat, number
 
 	boxQueue   = 'q' // KindOutbox + sequence
 	boxSent    = 's' // + message id of the send
