@@ -59,17 +59,17 @@ func (p *play) schedule() {
 // step plays one round.
 func (s *schedule) step() {
 	switch x := s.rng.IntN(1000); {
-	case x < 4:
+	case x < 2:
 		s.begin(s.rng.IntN(2))
-	case x < 7:
+	case x < 3:
 		first := s.rng.IntN(2)
 		s.begin(first)
 		s.begin(1 - first)
 		s.burst(first)
 		s.burst(1 - first)
-	case x < 9:
+	case x < 4:
 		s.archive(s.rng.IntN(2))
-	case x < 12:
+	case x < 8:
 		s.outage(s.rng.IntN(2))
 	case x < 500 && len(s.underWay) < maxUnderWay:
 		s.burst(s.rng.IntN(2))
