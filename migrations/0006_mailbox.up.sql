@@ -74,3 +74,20 @@ grant select, insert on send_receipt to app_relay;
 grant select, delete on send_receipt to app_worker;
 -- The sweep tells senders and knows whose mailbox is nobody's any more.
 grant select on device to app_worker;
+-- Nothing is taken from or given to members of a suspended tenant.
+create policy tenant_set on tenant for select to app_relay using (tenant_id = any (app_tenants()));
+
+-- What a foreign key to tenant would do at the end of a tenant's life, without what it would cost at every send.
+create function mailbox_forget() returns trigger language plpgsql as $$
+begin
+  delete from mailbox where tenant_id = old.tenant_id;
+  delete from send_receipt where tenant_id = old.tenant_id;
+  return null;
+end
+$$;
+revoke all on function mailbox_forget() from public;
+create trigger mailbox_forget after delete on tenant for each row execute function mailbox_forget();
+-- The operator's role, in one tenant's context, may empty the two tables and read nothing of them.
+create policy tenant_end on mailbox to app_operator using (tenant_id = app_tenant());
+create policy tenant_end on send_receipt to app_operator using (tenant_id = app_tenant());
+grant select (tenant_id), delete on mailbox, send_receipt to app_operator;

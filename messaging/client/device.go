@@ -38,6 +38,7 @@ type device struct {
 	inbox    []*inbound
 	due      receiptsDue
 	heals    healClock
+	counts   Counts
 	prefs    prefs
 
 	link   connection

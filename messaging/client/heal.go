@@ -52,6 +52,16 @@ func unpackGap(key, b []byte) (*gap, error) {
 	return g, u.done()
 }
 
+// Counts are what happened to envelopes since the device was opened.
+type Counts struct {
+	Opened    uint64 // decrypted
+	Repeated  uint64 // had been opened before
+	Refused   uint64 // dropped for good
+	Undecoded uint64 // did not decrypt and were asked for again
+	Healed    uint64 // of those, came again
+	Lost      uint64 // of those, a placeholder stands for
+}
+
 // healClock counts requests by peer and hour, and knows when gaps are due.
 type healClock struct {
 	open  int // gaps that are waited for
@@ -168,6 +178,7 @@ func (t *txn) dropGap(sender messaging.Address, id messaging.MessageID, row bool
 		return err
 	}
 	t.d.heals.open--
+	t.d.counts.Healed++
 	if row && g.chat != (messaging.ChatID{}) {
 		if err := t.dropPlace(g.chat, sender.Account, id); err != nil {
 			return err
@@ -277,10 +288,10 @@ func (t *txn) tendGaps() error {
 		case g.lost && d.ms() > g.since+uint64(keepSent.Milliseconds()):
 			d.heals.open--
 			err = t.Delete(vault.KindOutbox, rec.Key)
-		case g.lost:
-		case d.ms() > g.since+uint64(healGiveUp.Milliseconds()):
+		case g.lost || d.ms() <= g.asked+uint64(healAgain.Milliseconds()):
+		case g.hopeless(d.ms()):
 			err = t.giveUp(g)
-		case d.ms() > g.asked+uint64(healAgain.Milliseconds()):
+		default:
 			err = t.askAgain(g)
 		}
 		if err != nil {
@@ -290,9 +301,17 @@ func (t *txn) tendGaps() error {
 	return nil
 }
 
+// hopeless reports whether a gap has been asked for twice, over a day, in vain. A
+// device that slept through the day asks again first.
+func (g *gap) hopeless(now uint64) bool {
+	age := now - g.since
+	return g.tries >= 2 && age > uint64(healGiveUp.Milliseconds()) || age > uint64(keepSent.Milliseconds())
+}
+
 // giveUp shows the placeholder. What comes later still takes its place.
 func (t *txn) giveUp(g *gap) error {
 	g.lost = true
+	t.d.counts.Lost++
 	t.event(Event{Kind: EventLost, Chat: g.chat, Account: g.sender.Account, Message: g.id})
 	if err := t.mark(g.chat, g.sender.Account, g.id, StatusLost); err != nil {
 		return err

@@ -152,6 +152,7 @@ func (t *txn) receive(o opening) error {
 
 // refuse drops an envelope for good and says so.
 func (t *txn) refuse(o opening) {
+	t.d.counts.Refused++
 	t.event(Event{Kind: EventRefused, Chat: o.ChatID, Account: o.SenderAccount, Device: o.SenderDevice, Message: o.MessageID})
 }
 
@@ -166,6 +167,7 @@ func (t *txn) decrypt(o opening) error {
 	if err != nil {
 		return t.undecryptable(o, m, err)
 	}
+	t.d.counts.Opened++
 	t.setSession(peer.Address, got.Record)
 	if err := t.usePrekeys(&got); err != nil {
 		return err
@@ -179,6 +181,7 @@ func (t *txn) decrypt(o opening) error {
 func (t *txn) undecryptable(o opening, m session.Message, err error) error {
 	switch {
 	case errors.Is(err, session.ErrDuplicate):
+		t.d.counts.Repeated++
 		return nil
 	case errors.Is(err, session.ErrReplay):
 		t.refuse(o)
@@ -191,9 +194,7 @@ func (t *txn) undecryptable(o opening, m session.Message, err error) error {
 		t.refuse(o)
 	}
 	ratchet, _ := session.RatchetKeyOf(m)
-	if debugFail != nil {
-		debugFail(t.d, o, err)
-	}
+	t.d.counts.Undecoded++
 	return t.missing(o, ratchet, false)
 }
 
@@ -285,5 +286,3 @@ func (d *device) noticed(o opening, n content.LogNotice) {
 		d.reported(n.Account, n.Head, o.sender())
 	}
 }
-
-var debugFail func(d *device, o opening, err error)

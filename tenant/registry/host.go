@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -70,7 +71,7 @@ func normalize(host string) (string, error) {
 		return name, nil
 	}
 	name, err := idna.Lookup.ToASCII(host)
-	if err != nil {
+	if err != nil || !utf8.ValidString(host) {
 		return "", fmt.Errorf("%w: expected letters, digits, hyphens and dots as in the DNS", ErrHost)
 	}
 	name = strings.ToLower(name)

@@ -74,11 +74,23 @@ func (o *Operator) Resume(ctx context.Context, id tenant.ID) error {
 	return o.change(ctx, id, "resume tenant", func(tx tenant.Tx) (int64, error) { return updateStatus(ctx, tx, statusActive) })
 }
 
-// Delete removes a tenant and every row of every table that is its own, data
-// keys included: what lies elsewhere sealed under them opens no more. Objects in
-// the media store are the caller's.
+// Delete removes a suspended tenant and every row of every table that is its
+// own, data keys included: what lies elsewhere sealed under them opens no more.
+// One that is still served is ErrActive. Objects in the media store are the
+// caller's.
 func (o *Operator) Delete(ctx context.Context, id tenant.ID) error {
-	return o.change(ctx, id, "delete tenant", func(tx tenant.Tx) (int64, error) { return deleteTenant(ctx, tx) })
+	return o.change(ctx, id, "delete tenant", func(tx tenant.Tx) (int64, error) {
+		t, err := selectTenant(ctx, tx)
+		switch {
+		case errors.Is(err, tenant.ErrNotFound):
+			return 0, ErrUnknown
+		case err == nil && !t.Suspended:
+			return 0, ErrActive
+		case err != nil:
+			return 0, err
+		}
+		return deleteTenant(ctx, tx)
+	})
 }
 
 // AddHost gives a tenant a host and returns it in its stored form. verified says

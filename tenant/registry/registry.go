@@ -16,6 +16,7 @@ import (
 var (
 	ErrUnknown   = errors.New("registry: no such tenant or host")
 	ErrSuspended = errors.New("registry: the tenant is suspended")
+	ErrActive    = errors.New("registry: a tenant is suspended before it is deleted")
 	ErrHostTaken = errors.New("registry: the host belongs to a tenant already")
 	ErrBrand     = errors.New("registry: not a usable name, color, language or mode")
 	ErrHosts     = errors.New("registry: the tenant has all the hosts it may have")

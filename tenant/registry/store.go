@@ -36,8 +36,8 @@ func updateStatus(ctx context.Context, tx tenant.Tx, status string) (int64, erro
 	return tx.Exec(ctx, `update tenant set status = $2 where tenant_id = $1`, tx.Tenant(), status)
 }
 
-// deleteTenant relies on every table's foreign key, by way of others or not:
-// TestDeleteLeavesNothing asks the catalogue for each.
+// deleteTenant relies on every table's foreign key, by way of others or not, and
+// on the mailbox's trigger: TestDeleteLeavesNothing asks the catalogue for each.
 func deleteTenant(ctx context.Context, tx tenant.Tx) (int64, error) {
 	return tx.Exec(ctx, `delete from tenant where tenant_id = $1`, tx.Tenant())
 }
