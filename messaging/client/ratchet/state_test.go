@@ -300,6 +300,12 @@ func TestStoredStatesRefuse(t *testing.T) {
 	const chains = 2 + 2*key.PublicSize + 3*keySize + 8
 	const first = chains + 1
 	const skippedCount = first + key.PublicSize + keySize + 4
+	twice := samples(t)["chains"] // no skipped seeds: each chain has one size
+	const chainSize = key.PublicSize + keySize + 4 + 2
+	copy(twice[first:first+key.PublicSize], twice[first+chainSize:])
+	if _, err := Unmarshal(twice); !errors.Is(err, ErrState) {
+		t.Errorf("one ratchet key twice: received %v", err)
+	}
 	for name, change := range map[string]func(b []byte){
 		"version":               func(b []byte) { b[0] = 2 },
 		"flag":                  func(b []byte) { b[1] = 2 },

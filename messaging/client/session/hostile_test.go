@@ -225,12 +225,28 @@ func TestChangedIdentity(t *testing.T) {
 	if _, err := alice.Start(alice.rand, alice.rec, other, bob.bundle(t, offer{}), epoch); !errors.Is(err, session.ErrUntrusted) {
 		t.Fatalf("start with another device: received %v", err)
 	}
+	// A message of the old session in a handshake that claims the new key.
+	wrapped := unanswered(t, alice, bob, anew.Identity)
+	if _, err := alice.Decrypt(alice.rand, alice.rec, anew, wrapped, alice.keys); !errors.Is(err, session.ErrNoPreKey) {
+		t.Fatalf("an old session under a new key: received %v", err)
+	}
 	// The same with our own key: a store that outlived the device.
 	alice.Identity = must(key.Generate[key.RoleIdentity](alice.rand))(t)
 	if _, _, err := alice.Encrypt(alice.rand, alice.rec, bob.peer(), nil, epoch); !errors.Is(err, session.ErrNoSession) {
 		t.Fatalf("encrypt under another key of ours: received %v", err)
 	}
 	alice.expectRefused(t, bob, old, session.ErrUntrusted)
+}
+
+// unanswered lets alice accept a handshake of bob's, and returns a second message
+// of it that claims to be of another identity key.
+func unanswered(t *testing.T, alice, bob *device, claims key.IdentityPublic) session.Message {
+	t.Helper()
+	bob.start(t, alice, offer{oneTime: true})
+	alice.read(t, bob, bob.send(t, alice, "x"))
+	m := must(handshake.Parse(bob.send(t, alice, "y").Body))(t)
+	m.Identity = claims
+	return session.Message{Kind: session.KindPreKey, Body: m.Append(nil)}
 }
 
 // A server that strips the KEM prekey from a bundle, or offers a key of one kind

@@ -50,7 +50,7 @@ func (p *Party) receiveSignal(rand io.Reader, rec *Record, peer Peer, body []byt
 			break
 		}
 		got, err := rec.open(rand, e, &m)
-		if err == nil || errors.Is(err, ErrDuplicate) || !errors.Is(err, messaging.ErrInvalid) {
+		if err == nil || !errors.Is(err, messaging.ErrInvalid) {
 			return got, err
 		}
 		if first == nil {
@@ -63,7 +63,7 @@ func (p *Party) receiveSignal(rand io.Reader, rec *Record, peer Peer, body []byt
 // candidates are the sessions that may open a message with this ratchet key, in
 // the order of trying. A session that has the key is the right one: the others
 // would take it for a new key and fail, each after a key agreement and up to
-// MaxJump steps, so they are not asked.
+// MaxJump steps, so they are not asked. A duplicate ends there too.
 func (p *Party) candidates(rec *Record, peer Peer, k key.RatchetPublic) ([]*entry, error) {
 	all := rec.sessions()
 	if len(all) == 0 {

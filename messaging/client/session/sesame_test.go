@@ -385,23 +385,27 @@ func TestOwnDevices(t *testing.T) {
 }
 
 // An identity that talks to itself may skip more than MaxJump; one account's
-// devices with keys of their own may not.
+// devices with keys of their own may not, nor may two accounts with one key.
 func TestSelfSession(t *testing.T) {
 	t.Parallel()
-	for _, same := range []bool{true, false} {
-		phone, laptop := newDevice(t, seeded(1), 'a', 1), newDevice(t, seeded(2), 'a', 2)
-		if same {
-			laptop.Identity = phone.Identity
+	for _, c := range []struct {
+		name        string
+		account     byte
+		sameKey, ok bool
+	}{{"itself", 'a', true, true}, {"own device", 'a', false, false}, {"other account", 'b', true, false}} {
+		phone, other := newDevice(t, seeded(1), 'a', 1), newDevice(t, seeded(2), c.account, 2)
+		if c.sameKey {
+			other.Identity = phone.Identity
 		}
-		phone.start(t, laptop, offer{})
+		phone.start(t, other, offer{})
 		for range ratchet.MaxJump + 1 {
-			phone.send(t, laptop, "lost")
+			phone.send(t, other, "lost")
 		}
-		m := phone.send(t, laptop, "far")
-		if same {
-			laptop.expectText(t, phone, m, "far")
+		m := phone.send(t, other, "far")
+		if c.ok {
+			other.expectText(t, phone, m, "far")
 		} else {
-			laptop.expectRefused(t, phone, m, session.ErrTooFar)
+			other.expectRefused(t, phone, m, session.ErrTooFar)
 		}
 	}
 }
