@@ -25,10 +25,13 @@ var builds = []struct{ module, version string }{
 // start runs one peer for each build, or the one that INTEROP_PEER names.
 func start(t *testing.T) []*process {
 	t.Helper()
+	// Asked for by name, so that go test takes no result of another build from its cache.
+	_ = os.Getenv("LIBSIGNAL_MODULE")
 	if command := os.Getenv("INTEROP_PEER"); command != "" {
 		return []*process{run(t, exec.Command("sh", "-c", command))}
 	}
 	install(t)
+	sources(t)
 	var peers []*process
 	for _, build := range builds {
 		cmd := exec.Command("node", filepath.Join(folder, "peer.mjs"))
@@ -40,6 +43,21 @@ func start(t *testing.T) []*process {
 		peers = append(peers, p)
 	}
 	return peers
+}
+
+// sources looks at the peer's files, so that go test takes no result from its
+// cache when one of them changed.
+func sources(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.mjs"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no peer in %s: %v", folder, err)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(file); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // install runs npm ci unless it ran before: npm writes its own copy of the lock

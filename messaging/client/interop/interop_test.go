@@ -40,7 +40,12 @@ func (c *tally) String() string {
 // TestInterop plays with each build of the peer. Its last line of log is the tally.
 func TestInterop(t *testing.T) {
 	s := &suite{seed: seed(t), rounds: rounds(t)}
-	t.Cleanup(func() { t.Logf("interop: %s", &s.tally) })
+	t.Cleanup(func() {
+		if t.Failed() && s.tally.failures.Load() == 0 {
+			s.tally.failures.Add(1) // not even a peer
+		}
+		t.Logf("interop: %s", &s.tally)
+	})
 	peers := start(t)
 	t.Logf("interop: INTEROP_SEED=%d INTEROP_ROUNDS=%d", s.seed, s.rounds)
 	t.Run("peers", func(t *testing.T) {

@@ -21,6 +21,8 @@ const (
 	// patience is how long a peer may take for one answer before it counts as
 	// hung: a thousand times what the slowest takes.
 	patience = 2 * time.Minute
+	// grace is how long it may take to end before it is killed.
+	grace = 10 * time.Second
 )
 
 // process is a running peer. Its methods may be called at the same time; it
@@ -31,7 +33,8 @@ type process struct {
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	in   io.WriteCloser
-	out  *bufio.Scanner
+	out  io.Closer
+	scan *bufio.Scanner
 	next int
 }
 
@@ -60,8 +63,8 @@ func run(t *testing.T, cmd *exec.Cmd) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.out = bufio.NewScanner(out)
-	p.out.Buffer(nil, maxAnswer)
+	p.out, p.scan = out, bufio.NewScanner(out)
+	p.scan.Buffer(nil, maxAnswer)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start the peer %v: %v", cmd.Args, err)
@@ -74,8 +77,10 @@ func run(t *testing.T, cmd *exec.Cmd) *process {
 }
 
 func (p *process) end() {
-	_ = p.in.Close()
-	watch := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	// A peer ends when its stdin does; one that writes without being asked, when
+	// nobody reads it.
+	_, _ = p.in.Close(), p.out.Close()
+	watch := time.AfterFunc(grace, func() { _ = p.cmd.Process.Kill() })
 	defer watch.Stop()
 	_ = p.cmd.Wait() // how it ends is no matter of the protocol
 }
@@ -98,10 +103,10 @@ func (p *process) call(cmd string, params, result any) error {
 	if _, err := p.in.Write(append(request, '\n')); err != nil {
 		return fmt.Errorf("write to the peer: %w", err)
 	}
-	if !p.out.Scan() {
-		return fmt.Errorf("the peer is gone: %w", errors.Join(p.out.Err(), io.ErrUnexpectedEOF))
+	if !p.scan.Scan() {
+		return fmt.Errorf("the peer is gone: %w", errors.Join(p.scan.Err(), io.ErrUnexpectedEOF))
 	}
-	return p.answer(p.out.Bytes(), result)
+	return p.answer(p.scan.Bytes(), result)
 }
 
 func (p *process) answer(line []byte, result any) error {
