@@ -66,7 +66,7 @@ func (d *device) advance(o *outgoing) (gone bool, err error) {
 		return false, nil
 	}
 	targets := d.targets(o)
-	if len(targets) == 0 {
+	if !o.reaches(targets) {
 		return d.nobody(o)
 	}
 	missing := unsealed(o, targets)
@@ -131,10 +131,19 @@ func (d *device) appendTargets(out []target, side wire.Side, a messaging.Account
 	return out
 }
 
+// reaches reports whether a send has somebody to go to: what is said in a chat
+// needs a device of the peer.
+func (o *outgoing) reaches(targets []target) bool {
+	if o.chat == (messaging.ChatID{}) || o.partial() {
+		return len(targets) > 0
+	}
+	return slices.ContainsFunc(targets, func(t target) bool { return t.side == wire.SidePeer })
+}
+
 // nobody settles a send that has no device to go to.
 func (d *device) nobody(o *outgoing) (gone bool, err error) {
 	if o.chat != (messaging.ChatID{}) && !o.partial() {
-		return false, nil // the peer has no device now: it waits
+		return false, nil // until the peer has a device again
 	}
 	return true, d.update(func(t *txn) error { return t.dequeue(o) })
 }
