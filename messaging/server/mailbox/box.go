@@ -81,7 +81,9 @@ func (b *Box) Next(ctx context.Context, limit, budget int, count bool) (Batch, e
 	case <-r.done:
 		return r.batch, r.err
 	case <-ctx.Done():
-		return Batch{}, ctx.Err() // the read may still run; what it gives is not noted as given
+		return Batch{}, ctx.Err()
+	case <-b.mailbox.stop:
+		return Batch{}, ErrClosed
 	}
 }
 
