@@ -28,8 +28,9 @@ type chat struct {
 	openedByMe bool
 	openedMS   uint64
 
-	next uint64 // newest position in the timeline
-	read uint64 // position up to which it was read
+	first uint64 // below it goes what history brings
+	next  uint64 // newest position in the timeline
+	read  uint64 // position up to which it was read
 
 	timer   uint32 // seconds, for new messages
 	timerAt uint64 // SentAt and id of what set it
@@ -49,6 +50,7 @@ func (c *chat) pack() []byte {
 	p.bool(c.mayWrite)
 	p.bool(c.openedByMe)
 	p.uint(c.openedMS)
+	p.uint(c.first)
 	p.uint(c.next)
 	p.uint(c.read)
 	p.uint(uint64(c.timer))
@@ -69,7 +71,7 @@ func (c *chat) pack() []byte {
 func unpackChat(id messaging.ChatID, b []byte) (*chat, error) {
 	u := unpack(b)
 	c := &chat{id: id, peer: u.id(), state: wire.ChatState(u.uint()), mayWrite: u.bool(), openedByMe: u.bool()}
-	c.openedMS, c.next, c.read = u.uint(), u.uint(), u.uint()
+	c.openedMS, c.first, c.next, c.read = u.uint(), u.uint(), u.uint(), u.uint()
 	c.timer, c.timerAt, c.timerBy = uint32(u.uint()), u.uint(), u.id()
 	c.profile, c.profileAt, c.profileBy = u.bytes(), u.uint(), u.id()
 	c.list = content.ChatState{
@@ -211,6 +213,7 @@ func (t *txn) newChat(c *chat) error {
 	if t.d.chats[c.id] != nil {
 		return nil
 	}
+	c.first, c.next, c.read = timelineStart, timelineStart, timelineStart
 	if t.d.peers[c.peer] == nil {
 		if err := t.putPeer(&peer{account: c.peer, chat: c.id}); err != nil {
 			return err

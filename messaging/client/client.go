@@ -198,7 +198,7 @@ func (c *Client) NewRecoveryCode(ctx context.Context) (code *devicelog.RecoveryC
 		if code, err = devicelog.NewRecoveryCode(d.rand); err != nil {
 			return err
 		}
-		return d.removeDevice(&intent{action: devicelog.ActionRecovery, code: code.Reveal(), done: done})
+		return d.change(&intent{action: devicelog.ActionRecovery, code: code.Reveal(), done: done})
 	})
 	return code, err
 }
@@ -206,8 +206,57 @@ func (c *Client) NewRecoveryCode(ctx context.Context) (code *devicelog.RecoveryC
 // RemoveDevice takes a device out of the account; it may be this one.
 func (c *Client) RemoveDevice(ctx context.Context, id messaging.DeviceID) error {
 	return c.await(ctx, func(d *device, done func(error)) error {
-		return d.removeDevice(&intent{action: devicelog.ActionRemove, device: id, done: done})
+		return d.change(&intent{action: devicelog.ActionRemove, device: id, done: done})
 	})
+}
+
+// RequestLink starts to let this device into its account, which has other
+// devices. It returns the code to show to one of them; wait tells when this
+// device is in, or why not.
+func (c *Client) RequestLink(ctx context.Context) (code string, wait func(context.Context) error, err error) {
+	outcome := make(chan error, 1)
+	err = c.do(ctx, func(d *device) (err error) {
+		code, err = d.requestLink(func(err error) { outcome <- err })
+		return err
+	})
+	wait = func(ctx context.Context) error {
+		select {
+		case err := <-outcome:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.ended:
+			return ErrClosed
+		}
+	}
+	return code, wait, err
+}
+
+// LinkDigits returns the digits to compare, empty before they are known.
+func (c *Client) LinkDigits(ctx context.Context) (digits string, err error) {
+	err = c.do(ctx, func(d *device) error {
+		if d.linking != nil {
+			digits = d.linking.digits
+		}
+		return nil
+	})
+	return digits, err
+}
+
+// ApproveLink takes the code of a new device and returns the digits that the
+// member compares with those on its screen, before ConfirmLink.
+func (c *Client) ApproveLink(ctx context.Context, code string) (digits string, err error) {
+	err = c.do(ctx, func(d *device) (err error) {
+		digits, err = d.approveLink(code)
+		return err
+	})
+	return digits, err
+}
+
+// ConfirmLink lets the new device in, on the member's word that the digits are
+// the same, and waits until it is in the log.
+func (c *Client) ConfirmLink(ctx context.Context) error {
+	return c.await(ctx, func(d *device, done func(error)) error { return d.confirmLink(done) })
 }
 
 // Devices returns the devices of an account that the own log, or that of a

@@ -67,6 +67,9 @@ func (d *device) lost() error {
 	if d.dead != nil {
 		return d.dead
 	}
+	if err := d.endLink(ErrOffline); err != nil {
+		return err
+	}
 	if err := d.dropEphemeral(); err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type device struct {
 	heals    healClock
 	counts   Counts
 	prefs    prefs
+	linking  *linkState // nil: none under way
 
 	link   connection
 	out    [][]byte
@@ -136,7 +137,7 @@ func (d *device) send(request uint64, m wire.ClientMessage) {
 // and goes on when it is called again, so that a lost answer, a crash or a new
 // connection need no way of their own.
 func (d *device) progress() error {
-	for _, step := range []func() error{d.enlist, d.keepChats, d.drain, d.followLogs, d.replenish, d.pump} {
+	for _, step := range []func() error{d.resumeLink, d.enlist, d.keepChats, d.drain, d.followLogs, d.replenish, d.pump} {
 		if d.self.stage == stageRemoved {
 			return nil
 		}

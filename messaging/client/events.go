@@ -58,6 +58,8 @@ const (
 	EventNewLogin
 	// EventLinkRequested: that session asks to be linked; Slot names it.
 	EventLinkRequested
+	// EventLinkDigits: the digits of the link under way are there; see LinkDigits.
+	EventLinkDigits
 	// EventUnseen: Device of the own account will drop out soon.
 	EventUnseen
 	// EventLost: healing failed for Message of Chat; a placeholder stands for it.

@@ -79,8 +79,8 @@ func (d *device) recoverEntry(log *devicelog.Log, text string) ([]byte, error) {
 	return log.Recover(code, d.self.newcomer(), d.self.log, d.logTime(), time.Time{})
 }
 
-// removeDevice takes a device out of the account; it may be this one.
-func (d *device) removeDevice(i *intent) error {
+// change appends an entry to the own log: a removal, a recovery code, an addition.
+func (d *device) change(i *intent) error {
 	if !d.ready() {
 		return ErrNotReady
 	}

@@ -76,7 +76,7 @@ func (d *device) unseen(device devicelog.Device, seen time.Time) error {
 	case !d.ready() || device.ID == d.self.device:
 		return nil
 	case away >= unseenAfter:
-		return d.removeDevice(&intent{action: devicelog.ActionRemove, device: device.ID})
+		return d.change(&intent{action: devicelog.ActionRemove, device: device.ID})
 	case away >= unseenAfter-unseenWarning:
 		d.emit(Event{Kind: EventUnseen, Account: d.self.account, Device: device.ID})
 	}

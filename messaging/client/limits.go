@@ -64,6 +64,11 @@ const (
 	// ceiling are 1.5 MiB, far below vault.MaxBatch.
 	maxBatch = 64
 
+	// timelineStart is the position before a chat's first message: history that
+	// comes later counts down from here. It leaves 2^32 places on one side, and
+	// stays below 2^53 on the other.
+	timelineStart = 1 << 32
+
 	// maxInbox bounds the envelopes that wait for a log: more than a server
 	// delivers ahead of acks.
 	maxInbox = 2048

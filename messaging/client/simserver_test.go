@@ -35,6 +35,7 @@ type simServer struct {
 	partials int
 	emptied  int // bundles without a one-time key
 
+	slots        map[[32]byte]*simSlot
 	skipCoverage bool // deliberate break
 }
 
@@ -161,6 +162,10 @@ func (s *simServer) handle(x *simSession, frame []byte) {
 		s.listChats(x, request)
 	case *wire.OpenChat:
 		s.openChat(x, request, m)
+	case *wire.PutSlot:
+		s.putSlot(x, request, m)
+	case *wire.GetSlot:
+		s.getSlot(x, request, m)
 	default:
 		x.refuse(request, wire.CodeUnsupported)
 	}
@@ -215,6 +220,11 @@ func (s *simServer) openChat(x *simSession, request uint64, m *wire.OpenChat) {
 		sum := sha256.Sum256(append(append([]byte("chat"), x.account[:]...), peer[:]...))
 		out.ChatID, out.Created = messaging.ChatID(sum[:]), true
 		s.chats = append(s.chats, simChat{out.ChatID, x.account, peer})
+		for _, y := range s.sessions {
+			if y.online && (y.account == peer || y.account == x.account && y != x) {
+				y.answer(0, &wire.Notice{Kind: wire.NoticeChatChanged, TimeMS: 1, ChatID: out.ChatID, ChatState: wire.StateOpen})
+			}
+		}
 	}
 	x.answer(request, out)
 }
@@ -581,4 +591,46 @@ func walk(b []byte, visit func(protowire.Number, field.Field)) {
 
 func compareAddress(a, b messaging.Address) int {
 	return cmp.Or(slices.Compare(a.Account[:], b.Account[:]), cmp.Compare(a.Device, b.Device))
+}
+
+// slot is what two devices leave for each other while they link.
+type simSlot struct {
+	payload []byte
+	by      *simSession
+	waiting []func(payload []byte)
+}
+
+func (s *simServer) slot(at [32]byte) *simSlot {
+	if s.slots == nil {
+		s.slots = make(map[[32]byte]*simSlot)
+	}
+	if s.slots[at] == nil {
+		s.slots[at] = &simSlot{}
+	}
+	return s.slots[at]
+}
+
+func (s *simServer) putSlot(x *simSession, request uint64, m *wire.PutSlot) {
+	slot := s.slot(m.Slot)
+	if slot.payload != nil && !bytes.Equal(slot.payload, m.Payload) {
+		x.refuse(request, wire.CodeConflict)
+		return
+	}
+	slot.payload, slot.by = m.Payload, x
+	x.slot = m.Slot // the session that put it becomes the device
+	x.answer(request, &wire.Done{})
+	for _, tell := range slot.waiting {
+		tell(m.Payload)
+	}
+	slot.waiting = nil
+}
+
+func (s *simServer) getSlot(x *simSession, request uint64, m *wire.GetSlot) {
+	slot := s.slot(m.Slot)
+	tell := func(payload []byte) { x.answer(request, &wire.Slot{Slot: m.Slot, Payload: payload}) }
+	if slot.payload != nil {
+		tell(slot.payload)
+		return
+	}
+	slot.waiting = append(slot.waiting, tell)
 }

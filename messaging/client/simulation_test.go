@@ -262,7 +262,7 @@ func (w *world) leave(n *node) {
 		return
 	}
 	victim := others[w.rng.IntN(len(others))]
-	n.check(n.dev.removeDevice(&intent{action: devicelog.ActionRemove, device: victim.dev.self.device}))
+	n.check(n.dev.change(&intent{action: devicelog.ActionRemove, device: victim.dev.self.device}))
 	w.stats["leave"]++
 	w.note("%s removes %s", n.name, victim.name)
 }

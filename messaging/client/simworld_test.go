@@ -355,7 +355,7 @@ func (w *world) approve(old, n *node) {
 	if err != nil {
 		w.fatalf("registration: %v", err)
 	}
-	err = old.dev.removeDevice(&intent{
+	err = old.dev.change(&intent{
 		action: devicelog.ActionAdd, entry: entry, slot: n.session.slot, reg: packRegistration(&reg),
 		done: func(err error) {
 			if err != nil {
