@@ -227,7 +227,7 @@ func (p *play) mismatch() {
 	}
 	if !p.peer.hasAddresses() {
 		p.us.Config = session.Config{SPQR: session.Optional, Addresses: session.Required}
-		p.them.start(p.us.bundle(offer{}))
+		p.start(p.them, offer{})
 		if err := p.refuse(p.us, p.send(p.them, "in vain"), "a handshake without addresses"); !errors.Is(err, session.ErrAddress) {
 			p.Errorf("we refuse it as %v, expected ErrAddress", reason(err))
 		}

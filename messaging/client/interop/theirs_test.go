@@ -128,10 +128,3 @@ func (r *theirs) export() []byte {
 	r.do("exportSession", r.request(), &got)
 	return got.Session
 }
-
-func (r *theirs) restore(exported []byte) {
-	r.t.Helper()
-	q := r.request()
-	q.Session = exported
-	r.do("importSession", q, nil)
-}
