@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sottochat/sotto/messaging"
 	"github.com/sottochat/sotto/tenant"
 )
 
@@ -71,23 +70,6 @@ func (s *Service) UseTicket(ctx context.Context, id tenant.ID, ticket []byte) (w
 		return Who{}, fmt.Errorf("use ticket: %w", err)
 	}
 	return who, nil
-}
-
-// Ensure returns the account of a subject and makes it when it is missing, as
-// the host's software does for members who never came. No session is opened.
-func (s *Service) Ensure(ctx context.Context, tx tenant.Tx, subject string) (messaging.AccountID, error) {
-	if len(subject) == 0 || len(subject) > maxSubject {
-		return messaging.AccountID{}, fmt.Errorf("%w, received %d", ErrSubject, len(subject))
-	}
-	hash, err := s.subjectHash(ctx, tx, subject)
-	if err != nil {
-		return messaging.AccountID{}, err
-	}
-	if err := insertAccount(ctx, tx, messaging.NewAccountID(), hash, s.today()); err != nil {
-		return messaging.AccountID{}, err
-	}
-	id, _, err := accountOf(ctx, tx, hash)
-	return id, err
 }
 
 func deleteOldTickets(ctx context.Context, tx tenant.Tx, who Who, now time.Time) error {
