@@ -146,8 +146,9 @@ func lease(ctx context.Context, tx tenant.Tx, now time.Time, until time.Time, li
 		update outbox o set attempts = o.attempts + 1, due_at = $3
 		from webhook_endpoint e
 		where o.tenant_id = $1 and e.tenant_id = o.tenant_id and e.endpoint_id = o.endpoint_id and o.outbox_id in (
-			select outbox_id from outbox where tenant_id = $1 and state = 'pending' and due_at <= $2
-			order by due_at limit $4 for update skip locked)
+			select p.outbox_id from outbox p join webhook_endpoint q on q.tenant_id = p.tenant_id and q.endpoint_id = p.endpoint_id
+			where p.tenant_id = $1 and p.state = 'pending' and p.due_at <= $2 and (q.enabled or p.type = 'ping')
+			order by p.due_at limit $4 for update of p skip locked)
 		returning o.outbox_id, o.endpoint_id, o.event_id, e.url, o.payload, o.attempts`,
 		tx.Tenant(), now, until, limit)
 	return jobs, err
