@@ -17,13 +17,18 @@ import (
 	"github.com/sottochat/sotto/messaging/server/chat"
 	"github.com/sottochat/sotto/messaging/server/invite"
 	"github.com/sottochat/sotto/tenant"
+	"github.com/sottochat/sotto/tenant/apikey"
 	"github.com/sottochat/sotto/tenant/egress"
+	"github.com/sottochat/sotto/tenant/once"
 	"github.com/sottochat/sotto/tenant/registry"
 	"github.com/sottochat/sotto/tenant/secret"
+	"github.com/sottochat/sotto/tenant/webhook"
+	"github.com/sottochat/sotto/web/api"
 	"github.com/sottochat/sotto/web/auth"
 	"github.com/sottochat/sotto/web/problem"
 	"github.com/sottochat/sotto/web/qr"
 	"github.com/sottochat/sotto/web/share"
+	"github.com/sottochat/sotto/web/socket"
 )
 
 // row gives one error its status, its code for programs and its words.
@@ -59,6 +64,25 @@ func rows() []row {
 		{ErrPanic, 500, "internal", ourFault},
 		{qr.ErrTooLong, 422, "link_too_long", "The host name is too long for a QR code of version 6 at level M."},
 		{share.ErrNoDevice, 409, "no_device", "The member has not started the app on any device, so there is no link yet."},
+
+		{socket.ErrOrigin, 403, "foreign_origin", "The request comes from another site's page."},
+		{socket.ErrSubprotocol, 400, "subprotocol", "Expected the WebSocket subprotocol chat.v1."},
+		{socket.ErrUpgrade, 426, "upgrade_required", "This route is a WebSocket."},
+
+		// The API of hosts.
+		{api.ErrNoKey, 401, "unauthenticated", "Expected an API key in Authorization: Bearer."},
+		{apikey.ErrMalformed, 401, "unauthenticated", "Expected an API key, which begins with hostkey_ and is used whole."},
+		{apikey.ErrUnknown, 404, "not_found", nothingHere},
+		{apikey.ErrScope, 403, "missing_scope", "The key's scopes do not reach this route. openapi.yaml names the scope of each."},
+		{apikey.ErrName, 422, "invalid_name", "Expected a name of 1 to 64 visible characters."},
+		{apikey.ErrScopes, 422, "invalid_scopes", "Expected one or more known scopes, each once."},
+		{apikey.ErrFull, 409, "full", "The tenant has all the keys it may have. Revoke one."},
+		{once.ErrKey, 422, "invalid_idempotency_key", "Expected an Idempotency-Key of 1 to 64 printable ASCII characters."},
+		{once.ErrReuse, 422, "idempotency_key_reused", "This idempotency key was used for another request. Use a new one."},
+		{webhook.ErrUnknown, 404, "not_found", nothingHere},
+		{webhook.ErrEvents, 422, "invalid_events", "Expected one or more known events, each once."},
+		{webhook.ErrFull, 409, "full", "The tenant has all the webhooks it may have. Delete one."},
+		{webhook.ErrPending, 409, "pending", "The delivery is still being tried."},
 
 		// Accounts, invites, chats.
 		{account.ErrSubject, 422, "invalid_subject", "Expected a subject of 1 to 255 bytes."},

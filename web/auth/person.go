@@ -79,6 +79,9 @@ func SignIn(c echo.Context, token account.Token) {
 // SignOut takes it out again.
 func SignOut(c echo.Context) { SetCookie(c, sessionCookie, "", 0) }
 
+// HasSession reports whether the browser sent a session's cookie, good or not.
+func HasSession(c echo.Context) bool { return Cookie(c, sessionCookie) != "" }
+
 // ByCookie returns the member of the browser's session, or ErrNoSession.
 func ByCookie(c echo.Context, sessions Sessions) (Person, error) {
 	return person(c, sessions, Cookie(c, sessionCookie))

@@ -67,32 +67,33 @@ const qrAge = "private, max-age=300"
 
 // QR draws the code of an invite. It holds the whole link, with the commitment
 // behind the #, which only the owner's log gives.
-func (p Pages) QR(c echo.Context) error {
-	options, bad := qr.Parse(c.QueryParams())
-	link := ""
-	_, _, err := p.resolve(c, func(ctx context.Context, tx tenant.Tx, target invite.Target, token invite.Token) (err error) {
-		link, err = share.Link(ctx, tx, p.Accounts, auth.SiteOf(c).Host, target.Account, token)
-		if errors.Is(err, share.ErrNoDevice) {
-			err = invite.ErrUnknown
+func (p Pages) QR(format qr.Format) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		link := ""
+		_, _, err := p.resolve(c, func(ctx context.Context, tx tenant.Tx, target invite.Target, token invite.Token) (err error) {
+			link, err = share.Link(ctx, tx, p.Accounts, auth.SiteOf(c).Host, target.Account, token)
+			if errors.Is(err, share.ErrNoDevice) {
+				err = invite.ErrUnknown
+			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		return err
-	})
-	if err = errors.Join(err, bad); err != nil {
-		return err
+		options, err := qr.Parse(c.QueryParams())
+		if err != nil {
+			return err
+		}
+		body, contentType, err := qr.Draw(link, format, options)
+		if err != nil {
+			return err
+		}
+		return picture(c, body, contentType)
 	}
-	format := qr.SVG
-	if c.Param("file") == "qr.png" {
-		format = qr.PNG
-	}
-	body, contentType, err := qr.Draw(link, format, options)
-	if err != nil {
-		return err
-	}
-	return Picture(c, body, contentType)
 }
 
-// Picture sends a QR code: pages of other sites may show it as an image.
-func Picture(c echo.Context, body []byte, contentType string) error {
+// picture sends a QR code: pages of other sites may show it as an image.
+func picture(c echo.Context, body []byte, contentType string) error {
 	h := c.Response().Header()
 	h.Set("Cache-Control", qrAge)
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
