@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/sottochat/sotto/messaging"
 	"github.com/sottochat/sotto/messaging/client/content"
@@ -43,17 +44,17 @@ type exporter struct {
 // them, and returns the tallies. It reads one snapshot of the vault and holds
 // nobody up.
 func (c *Client) ExportHistory(ctx context.Context, dst io.Writer) (tallies []content.ChatTally, err error) {
-	var d *device
+	var v vault.Vault
+	var account messaging.AccountID
 	var chats []history.Chat
-	err = c.do(ctx, func(dev *device) error {
-		d = dev
-		chats = dev.historyChats()
+	err = c.do(ctx, func(d *device) error {
+		v, account, chats = d.vault, d.self.account, d.historyChats()
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return export(ctx, d.vault, d.self.account, chats, dst)
+	return export(ctx, v, account, chats, dst)
 }
 
 // historyChats lists the chats for the stream, by id.
@@ -284,15 +285,17 @@ func mergedStatus(m *history.Message, own bool) Status {
 }
 
 // OfferHistory exports the history, uploads it under a key of its own, and offers
-// it to another own device, which was just linked.
+// it to another own device, which was just linked. It starts over when something
+// was said meanwhile that the export includes.
 func (c *Client) OfferHistory(ctx context.Context, blobs BlobStore, to messaging.DeviceID) error {
-	var size counter
-	tallies, err := c.ExportHistory(ctx, &size)
-	if err != nil {
-		return err
+	offer, err := c.uploadHistory(ctx, blobs)
+	for range exportTries {
+		if !errors.Is(err, media.ErrSource) {
+			break
+		}
+		offer, err = c.uploadHistory(ctx, blobs)
 	}
-	offer := content.HistoryOffer{Chats: tallies[:min(len(tallies), content.MaxChats)]}
-	if offer.Blob, err = c.uploadHistory(ctx, blobs, uint64(size)); err != nil {
+	if err != nil {
 		return err
 	}
 	return c.do(ctx, func(d *device) error {
@@ -301,26 +304,36 @@ func (c *Client) OfferHistory(ctx context.Context, blobs BlobStore, to messaging
 	})
 }
 
-// uploadHistory streams export, encryption and upload into each other. A message
-// that comes between the two exports makes the second longer: media.Encrypt then
-// reports it, and the caller tries again.
-func (c *Client) uploadHistory(ctx context.Context, blobs BlobStore, size uint64) (b content.Blob, err error) {
-	b.Key, b.Size = media.NewKey(), size
+// uploadHistory finds the size by exporting to nowhere, then streams export,
+// encryption and upload into each other. Its goroutines end with the pipes that
+// it closes, and it waits for them.
+func (c *Client) uploadHistory(ctx context.Context, blobs BlobStore) (offer content.HistoryOffer, err error) {
+	var size counter
+	tallies, err := c.ExportHistory(ctx, &size)
+	if err != nil {
+		return offer, err
+	}
+	offer.Chats = tallies[:min(len(tallies), content.MaxChats)]
+	offer.Blob = content.Blob{Key: media.NewKey(), Size: uint64(size)}
 	plain, plainIn := io.Pipe()
 	sealed, sealedIn := io.Pipe()
-	go func() {
-		_, err := c.ExportHistory(ctx, plainIn)
-		plainIn.CloseWithError(err)
-	}()
-	go func() {
-		var err error
-		b.Hash, err = media.Encrypt(sealedIn, plain, b.Key, size)
-		plain.CloseWithError(err)
-		sealedIn.CloseWithError(err)
-	}()
-	b.ID, err = blobs.Put(ctx, sealed, media.CiphertextSize(size))
-	sealed.CloseWithError(err)
-	return b, err
+	var streams sync.WaitGroup
+	var exported, encrypted error
+	streams.Go(func() {
+		_, exported = c.ExportHistory(ctx, plainIn)
+		plainIn.CloseWithError(exported)
+	})
+	streams.Go(func() {
+		offer.Blob.Hash, encrypted = media.Encrypt(sealedIn, plain, offer.Blob.Key, uint64(size))
+		plain.CloseWithError(encrypted)
+		sealedIn.CloseWithError(encrypted)
+	})
+	id, err := blobs.Put(ctx, sealed, media.CiphertextSize(uint64(size)))
+	sealed.Close()
+	plain.Close()
+	streams.Wait()
+	offer.Blob.ID = id
+	return offer, cmp.Or(encrypted, err)
 }
 
 type counter uint64

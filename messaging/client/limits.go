@@ -60,9 +60,17 @@ const (
 	// entryAge is the age at which an entry that was not taken is signed anew.
 	entryAge = time.Minute
 
+	// maxStale is how many refusals as stale a send takes without a pause: the
+	// devices of both accounts can change that often while it is on its way.
+	maxStale = 8
+
 	// maxBatch is how many envelopes go into one commit: 64 bodies at their
 	// ceiling are 1.5 MiB, far below vault.MaxBatch.
 	maxBatch = 64
+
+	// exportTries is how often an export of history is begun again because the
+	// history changed while it was written.
+	exportTries = 3
 
 	// timelineStart is the position before a chat's first message: history that
 	// comes later counts down from here. It leaves 2^32 places on one side, and

@@ -239,7 +239,7 @@ func (d *device) gotLog(s *logState, from uint64, answer wire.ServerMessage) err
 // badLog drops what came and does not verify.
 func (d *device) badLog(s *logState) error {
 	s.wanted, s.whole, s.collected, s.reports = false, false, nil, nil
-	s.refused = s.log == nil
+	s.refused, s.behind = s.log == nil, true
 	d.emit(Event{Kind: EventLogRefused, Account: s.account})
 	return nil
 }
@@ -288,6 +288,7 @@ func (d *device) compare(s *logState, entries [][]byte, log *devicelog.Log) erro
 		return d.refound(s, entries, log)
 	}
 	s.reports = nil
+	s.behind = true // what we would send fits no log of the server
 	return d.update(func(t *txn) error { return t.forked(s.account, messaging.Address{}) })
 }
 

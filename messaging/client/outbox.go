@@ -24,6 +24,7 @@ type outgoing struct {
 	// Of this process.
 	flying bool // sent on this connection, no answer yet
 	asked  bool // bundles are being fetched
+	stale  int  // refusals in a row
 	after  time.Time
 }
 

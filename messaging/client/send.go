@@ -418,19 +418,17 @@ func (d *device) refused(m *wire.Refused) error {
 	})
 }
 
-// stale fetches the logs that have grown. When none has, the clocks disagree
-// about an expiry or the server is confused: a pause keeps that from spinning.
+// stale fetches the logs that have grown. A server that refuses again and again
+// (clocks that disagree about an expiry, heads that it never gives out) is asked
+// at a slow pace.
 func (d *device) stale(o *outgoing, m *wire.Refused) {
-	before := d.stands(d.self.account)
 	if !m.OwnHead.IsZero() {
 		d.serverHead(d.self.account, devicelog.Head(m.OwnHead))
 	}
-	moved := before != d.stands(d.self.account)
 	if c := d.chats[o.chat]; c != nil && !m.PeerHead.IsZero() {
 		d.serverHead(c.peer, devicelog.Head(m.PeerHead))
-		moved = moved || !d.stands(c.peer)
 	}
-	if !moved {
-		o.after = d.now().Add(retryAfter / 10)
+	if o.stale++; o.stale%maxStale == 0 {
+		o.after = d.now().Add(retryAfter)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -79,8 +80,8 @@ type simSession struct {
 	slot     [32]byte
 	online   bool
 	sent     uint64 // position up to which the mailbox went out on this connection
+	most     uint64 // highest position that this login was ever given
 	toClient [][]byte
-	watching map[[32]byte]uint64
 }
 
 func newSimServer(now func() time.Time, tenant messaging.TenantID) *simServer {
@@ -398,6 +399,11 @@ func (s *simServer) ack(x *simSession, m *wire.Ack) {
 	if d == nil {
 		return
 	}
+	for _, p := range m.Positions {
+		if p > x.most {
+			s.fault("%v acknowledges position %d, which it was not given", d.address, p)
+		}
+	}
 	d.mailbox = slices.DeleteFunc(d.mailbox, func(e wire.Delivered) bool {
 		return slices.Contains(m.Positions, e.Position)
 	})
@@ -523,6 +529,7 @@ func (s *simServer) push(x *simSession, most int) bool {
 	}
 	batch := slices.Clone(waiting[:min(most, len(waiting))])
 	x.sent = batch[len(batch)-1].Position
+	x.most = max(x.most, x.sent)
 	x.answer(0, &wire.Deliver{Envelopes: batch})
 	return true
 }
@@ -633,4 +640,27 @@ func (s *simServer) getSlot(x *simSession, request uint64, m *wire.GetSlot) {
 		return
 	}
 	slot.waiting = append(slot.waiting, tell)
+}
+
+// backup copies accounts and mailboxes, and restore puts them back.
+func (s *simServer) backup() map[messaging.AccountID]simAccount {
+	out := make(map[messaging.AccountID]simAccount)
+	for id, a := range s.accounts {
+		c := *a
+		c.entries, c.devices = slices.Clone(a.entries), make(map[messaging.DeviceID]*simDevice)
+		for n, d := range a.devices {
+			e := *d
+			e.curve, e.kem, e.mailbox = slices.Clone(d.curve), slices.Clone(d.kem), slices.Clone(d.mailbox)
+			e.took, e.uploaded = maps.Clone(d.took), maps.Clone(d.uploaded)
+			c.devices[n] = &e
+		}
+		out[id] = c
+	}
+	return out
+}
+
+func (s *simServer) restore(b map[messaging.AccountID]simAccount) {
+	for id, a := range b {
+		*s.accounts[id] = a
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sottochat/sotto/messaging"
 	"github.com/sottochat/sotto/messaging/client/content"
 	"github.com/sottochat/sotto/messaging/client/session"
+	"github.com/sottochat/sotto/messaging/client/vault"
 	"github.com/sottochat/sotto/messaging/devicelog"
 	"github.com/sottochat/sotto/messaging/wire"
 )
@@ -442,20 +443,26 @@ func (w *world) checkRight(n *node, id messaging.MessageID, last int) {
 	}
 }
 
-// eavesdrop hands an envelope to a device that it was not for, as a server may.
-func (n *node) eavesdrop(from messaging.Address, e *wire.Envelope) bool {
+// eavesdrop lets a device that was removed, and does not stop, try an envelope
+// that was not for it.
+func (n *node) eavesdrop(ghost *device, from messaging.Address, e *wire.Delivered) bool {
 	opened := false
-	err := n.dev.update(func(t *txn) error {
-		r, err := t.session(from)
+	err := ghost.view(func(r vault.Reader) error {
+		b, ok, err := lookup(r, vault.KindSession, addressKey(from))
+		if !ok {
+			return err
+		}
+		rec, err := session.ParseRecord(b)
 		if err != nil {
 			return err
 		}
-		identity, ok := n.dev.logOf(from.Account).at(from.Device, n.w.clock)
+		identity, ok := ghost.logOf(from.Account).at(from.Device, n.w.clock)
 		if !ok {
 			return nil
 		}
 		m := session.Message{Kind: session.Kind(e.Type), Body: e.Body}
-		_, err = n.dev.party.Decrypt(n.random, r, session.Peer{Address: from, Identity: identity}, m, prekeys{t})
+		_, err = ghost.party.Decrypt(n.random, rec, session.Peer{Address: from, Identity: identity}, m, prekeys{r})
+		n.w.stats["eavesdropped"]++
 		opened = err == nil
 		return nil
 	})
