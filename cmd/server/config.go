@@ -182,8 +182,9 @@ func connection(to *string, v string) error {
 
 func redisURL(to *string, v string) error {
 	u, err := url.Parse(v)
-	if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Host == "" {
-		return errors.New("expected a URI that begins with redis:// or rediss://, received text that is none")
+	network := err == nil && (u.Scheme == "redis" || u.Scheme == "rediss") && u.Host != ""
+	if !network && (err != nil || u.Scheme != "unix" || u.Path == "") {
+		return errors.New("expected a URI that begins with redis://, rediss:// or unix:///, received text that is none")
 	}
 	*to = v
 	return nil
