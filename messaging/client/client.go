@@ -210,6 +210,12 @@ func (c *Client) RemoveDevice(ctx context.Context, id messaging.DeviceID) error 
 	})
 }
 
+// Unseen says when the server last saw another device of the account. One that
+// was away too long is taken out of the log; before that, EventUnseen warns.
+func (c *Client) Unseen(ctx context.Context, id messaging.DeviceID, seen time.Time) error {
+	return c.do(ctx, func(d *device) error { return d.unseen(id, seen) })
+}
+
 // RequestLink starts to let this device into its account, which has other
 // devices. It returns the code to show to one of them; wait tells when this
 // device is in, or why not.

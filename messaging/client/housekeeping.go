@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"github.com/sottochat/sotto/messaging"
 	"github.com/sottochat/sotto/messaging/client/vault"
 	"github.com/sottochat/sotto/messaging/devicelog"
 )
@@ -70,15 +71,15 @@ func (t *txn) forgetActions() error {
 
 // unseen takes out an own device that was away for unseenAfter, and warns of the
 // next. seen is when the server last saw each.
-func (d *device) unseen(device devicelog.Device, seen time.Time) error {
+func (d *device) unseen(id messaging.DeviceID, seen time.Time) error {
 	away := d.now().Sub(seen)
 	switch {
-	case !d.ready() || device.ID == d.self.device:
+	case !d.ready() || id == d.self.device:
 		return nil
 	case away >= unseenAfter:
-		return d.change(&intent{action: devicelog.ActionRemove, device: device.ID})
+		return d.change(&intent{action: devicelog.ActionRemove, device: id})
 	case away >= unseenAfter-unseenWarning:
-		d.emit(Event{Kind: EventUnseen, Account: d.self.account, Device: device.ID})
+		d.emit(Event{Kind: EventUnseen, Account: d.self.account, Device: id})
 	}
 	return nil
 }

@@ -80,6 +80,7 @@ type simSession struct {
 	slot     [32]byte
 	online   bool
 	sent     uint64 // position up to which the mailbox went out on this connection
+	pipe     *pipe  // of its connection, where there are goroutines
 	most     uint64 // highest position that this login was ever given
 	toClient [][]byte
 }

@@ -66,8 +66,6 @@ type knobs struct {
 	stock    int  // one-time prekeys a device keeps
 	reorder  bool // the server mixes up its mailboxes
 	corrupt  bool // and flips bytes
-	evil     bool // and shows what is sent to devices that were removed
-	noCrash  bool
 	accounts int
 }
 
