@@ -1,6 +1,6 @@
 # `make` prints the menu. What a target does stands in .ci/, one script a step.
 .DEFAULT_GOAL := menu
-.PHONY: menu setup test check unit race modules wasm-test fuzz bench generate
+.PHONY: menu run setup test check unit race modules wasm-test fuzz bench generate
 
 FUZZTIME ?= 10s
 BENCH    ?= .
@@ -8,6 +8,9 @@ export FUZZTIME
 
 menu: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## start everything on this machine, with a demo to try; Ctrl-C stops it. ARGS=--help tells more
+	@mkdir -p bin && go build -o bin/dev ./cmd/dev && exec bin/dev $(ARGS)
 
 test: ## everything below, each step even after a failure, with a summary: what CI runs
 	@.ci/test

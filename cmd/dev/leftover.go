@@ -20,31 +20,37 @@ const stopPatience = 30 * time.Second
 // order in which that run would have: the server, Redis, PostgreSQL. We hold the
 // lock, so nobody else uses them.
 func (h *home) stopLeftovers(place string, say func(string)) error {
+	if err := stopLeft("server", h.path(serverPID), h.path(serverProgram), syscall.SIGTERM, say); err != nil {
+		return err
+	}
+	if err := stopLeftRedis(place, say); err != nil {
+		return err
+	}
 	data := filepath.Join(place, "data")
-	for _, left := range []struct {
-		name, pidFile, mark string // mark stands in its command line and in no other
-		signal              syscall.Signal
-	}{
-		{"server", h.path("server.pid"), h.path("bin") + "/", syscall.SIGTERM},
-		{"Redis", filepath.Join(place, "redis.pid"), filepath.Join(place, "redis.sock"), syscall.SIGTERM},
-		{"PostgreSQL", filepath.Join(data, "postmaster.pid"), data, syscall.SIGINT},
-	} {
-		pid, err := readPID(left.pidFile)
-		if err != nil {
-			return err
-		}
-		if pid != 0 && runs(pid, left.mark) {
-			say("stopping the " + left.name + " that an earlier run left")
-			if err := end(pid, left.mark, left.signal); err != nil {
-				return fmt.Errorf("stop the %s of an earlier run: %w", left.name, err)
-			}
-		}
-		// A number that now belongs to another process would keep PostgreSQL from starting.
-		if err := os.Remove(left.pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := stopLeft("PostgreSQL", filepath.Join(data, "postmaster.pid"), data, syscall.SIGINT, say); err != nil {
+		return err
 	}
 	return os.RemoveAll(filepath.Join(place, "socket"))
+}
+
+// stopLeft ends the process whose number stands in pidFile, if mark stands on its
+// command line, and removes the file: a number that belongs to another process by
+// now would keep PostgreSQL from starting.
+func stopLeft(name, pidFile, mark string, signal syscall.Signal, say func(string)) error {
+	pid, err := readPID(pidFile)
+	if err != nil {
+		return err
+	}
+	if pid != 0 && runs(pid, mark) {
+		say("stopping the " + name + " that an earlier run left")
+		if err := end(pid, mark, signal); err != nil {
+			return fmt.Errorf("stop the %s of an earlier run: %w", name, err)
+		}
+	}
+	if err := os.Remove(pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // readPID returns the number in the first line of a file, 0 when there is none.
