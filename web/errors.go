@@ -22,6 +22,7 @@ import (
 	"github.com/sottochat/sotto/tenant/once"
 	"github.com/sottochat/sotto/tenant/registry"
 	"github.com/sottochat/sotto/tenant/secret"
+	"github.com/sottochat/sotto/tenant/sso"
 	"github.com/sottochat/sotto/tenant/webhook"
 	"github.com/sottochat/sotto/web/api"
 	"github.com/sottochat/sotto/web/auth"
@@ -114,6 +115,17 @@ func rows() []row {
 		{chat.ErrConflict, 409, "conflict", "This idempotency key was used for another opening."},
 		{chat.ErrReset, 409, "no_device", "The other account has no device yet."},
 		{messaging.ErrInvalid, 422, "invalid", "The input is malformed."},
+
+		// Signing in.
+		{sso.ErrNoSetting, 409, "sign_in_not_set_up", "Signing in is not set up for this tenant yet."},
+		{sso.ErrSetting, 422, "invalid_sign_in", "Expected a usable sign-in setting."},
+		{sso.ErrKey, 422, "invalid_key", "Expected a usable key."},
+		{sso.ErrKeysFull, 409, "full", "A sign-in setting has at most two keys. Remove one."},
+		{sso.ErrUntested, 409, "untested", "No login has gone through with this setting yet. Try one first."},
+		{sso.ErrRefused, 403, "sign_in_refused", "The host's word is not accepted. The tenant's console shows which claim failed."},
+		{sso.ErrVisit, 410, "sign_in_over", "There is no such sign-in, or it is over. Start again."},
+		{sso.ErrPending, 202, "pending", "The member has not finished signing in yet."},
+		{sso.ErrCode, 422, "wrong_code", "That is not the code that the terminal shows."},
 
 		// The registry and what leaves the server.
 		{registry.ErrUnknown, 404, "not_found", nothingHere},

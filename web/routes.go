@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/sottochat/sotto/tenant/sso"
 	"github.com/sottochat/sotto/web/auth"
 	"github.com/sottochat/sotto/web/public"
 	"github.com/sottochat/sotto/web/qr"
@@ -37,12 +38,25 @@ func (s *Server) routes() {
 	p := s.deps.Public
 	pages := site.Group("", limits, sameOrigin)
 	get(pages, "/", p.Home)
+	pages.POST("/sign-in", p.SignIn)
+	pages.POST("/sign-out", p.SignOut)
 	get(pages, "/i/:token", p.Invite)
+	pages.POST("/i/:token", p.SignInFromInvite)
 	get(pages, "/i/:token/qr.svg", p.QR(qr.SVG))
 	get(pages, "/i/:token/qr.png", p.QR(qr.PNG))
 
+	get(pages, public.EnterPath, p.Enter)
+	pages.POST(public.EnterPath, p.Approve)
+	get(pages, public.DonePath, p.Done)
+	pages.GET(public.FinishPath, p.Finish)
+	pages.GET(sso.AnswerPath, p.Answer)
+	// The host's page posts here from its own site: what it brings is signed and of one use.
+	site.POST(public.HandOffPath, p.HandOff, limits)
+
 	c := s.deps.Client
 	client := site.Group(clientPrefix, limits, sameOrigin)
+	client.POST("/visits", c.Begin)
+	client.POST("/visits/poll", c.Poll)
 	client.GET("/me", c.Me)
 	client.POST("/sign-out", c.SignOut)
 	client.POST("/tickets", c.Ticket)

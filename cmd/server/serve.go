@@ -24,6 +24,7 @@ import (
 	"github.com/sottochat/sotto/tenant/once"
 	"github.com/sottochat/sotto/tenant/registry"
 	"github.com/sottochat/sotto/tenant/secret"
+	"github.com/sottochat/sotto/tenant/sso"
 	"github.com/sottochat/sotto/tenant/webhook"
 	"github.com/sottochat/sotto/web"
 	"github.com/sottochat/sotto/web/api"
@@ -61,6 +62,7 @@ func (p program) serve(ctx context.Context) error {
 	tenants := registry.NewOperator(dbs.operator, now)
 	accounts := account.New(dbs.web, secrets, now)
 	invites := invite.New(secrets, now)
+	signIn := sso.New(sso.Config{DB: dbs.web, Secrets: secrets, Egress: out, Now: now})
 	webhooks := webhook.New(secrets, out, now)
 	deliverer := &webhook.Deliverer{DB: dbs.worker, Secrets: secrets, Client: out, Now: now, Log: log, Tenants: pages(tenants)}
 
@@ -69,10 +71,10 @@ func (p program) serve(ctx context.Context) error {
 	var draining atomic.Bool
 	server := web.New(web.Deps{
 		Sites:  sites,
-		Public: public.Pages{DB: dbs.web, Accounts: accounts, Invites: invites, Words: words.All()},
+		Public: public.Pages{DB: dbs.web, Accounts: accounts, Invites: invites, SSO: signIn, Words: words.All()},
 		API: api.API{DB: dbs.web, Secrets: secrets, Keys: apikey.New(now), Once: once.New(now), Accounts: accounts, Invites: invites,
 			Webhooks: webhooks, Cut: func(tenant.ID, messaging.AccountID) {}, Wake: deliverer.Wake},
-		Client:         clientapi.API{Accounts: accounts},
+		Client:         clientapi.API{Accounts: accounts, SSO: signIn},
 		Socket:         socket.Socket{Accounts: accounts},
 		Ready:          readiness(dbs.web, &draining),
 		Log:            log,

@@ -25,6 +25,7 @@ import (
 	"github.com/sottochat/sotto/tenant/secret"
 	"github.com/sottochat/sotto/tenant/webhook"
 	"github.com/sottochat/sotto/web/auth"
+	"github.com/sottochat/sotto/web/decode"
 	"github.com/sottochat/sotto/web/problem"
 )
 
@@ -81,7 +82,7 @@ func (a API) handle(scope apikey.Scope, do func(*call) (reply, error)) echo.Hand
 		if err != nil {
 			return err
 		}
-		body, err := readBody(c)
+		body, err := decode.Read(c)
 		if err != nil {
 			return err
 		}
@@ -171,6 +172,12 @@ func render(r reply, err error) (once.Answer, string, error) {
 	err = encoder.Encode(r.body)
 	return once.Answer{Status: r.status, Body: out.Bytes()}, jsonType, err
 }
+
+// decode reads the request's JSON object into a struct.
+func (r *call) decode(into any) error { return decode.Object(r.Request(), r.body, into) }
+
+// empty refuses a body where a request has nothing to say.
+func (r *call) empty() error { return decode.Nothing(r.body) }
 
 const (
 	defaultPage = 50

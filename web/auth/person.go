@@ -121,18 +121,24 @@ func Bearer(r *http.Request) (string, bool) {
 // FormField is the name of the field that carries FormToken.
 const FormField = "form_token"
 
-// FormToken is what the forms of a session carry: derived from the session's
-// token, so there is nothing to store and no other session's fits.
-func (p Person) FormToken() string {
-	mac := hmac.New(sha256.New, []byte(p.token.Reveal()))
+// FormToken is what the forms of a session carry: derived from the secret in the
+// browser's cookie, so there is nothing to store and no other session's fits.
+func FormToken(secret string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte("sotto/form/v1"))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// CheckForm refuses a form that this session's page did not make.
-func (p Person) CheckForm(c echo.Context) error {
-	if subtle.ConstantTimeCompare([]byte(c.FormValue(FormField)), []byte(p.FormToken())) != 1 {
+// CheckForm refuses a form that was not made for the holder of a secret.
+func CheckForm(c echo.Context, secret string) error {
+	if subtle.ConstantTimeCompare([]byte(c.FormValue(FormField)), []byte(FormToken(secret))) != 1 {
 		return ErrForm
 	}
 	return nil
 }
+
+// FormToken is that of the session.
+func (p Person) FormToken() string { return FormToken(p.token.Reveal()) }
+
+// CheckForm refuses a form that this session's page did not make.
+func (p Person) CheckForm(c echo.Context) error { return CheckForm(c, p.token.Reveal()) }

@@ -28,6 +28,10 @@ func (p Pages) Invite(c echo.Context) error {
 	if site.Paid {
 		price = w.Invite.Paid
 	}
+	signedIn, err := p.signedIn(c)
+	if err != nil {
+		return err
+	}
 	forms, err := p.loginOrigins(c)
 	if err != nil {
 		return err
@@ -36,9 +40,19 @@ func (p Pages) Invite(c echo.Context) error {
 	return render.Page(c, http.StatusOK, publicpage.InvitePage(publicpage.Invite{
 		Shell:   shell(c, w, w.Invite.Title, w.Invite.Description),
 		Heading: w.Invite.Heading, Lead: fill(w.Invite.Lead), Price: price,
-		Action: c.Request().URL.Path, Button: fill(w.Invite.Button), Note: fill(w.Invite.Note),
+		Action: c.Request().URL.Path, Button: fill(w.Invite.Button), Note: fill(w.Invite.Note), SignedIn: signedIn,
 		Points: points(w, site.Name),
 	}), forms...)
+}
+
+// signedIn returns what a member reads instead of the button, "" without a
+// session.
+func (p Pages) signedIn(c echo.Context) (string, error) {
+	_, err := auth.ByCookie(c, p.Accounts)
+	if errors.Is(err, auth.ErrNoSession) {
+		return "", nil
+	}
+	return p.words(c).Invite.SignedIn, err
 }
 
 func points(w words.Catalogue, name string) []string {

@@ -13,17 +13,20 @@ import (
 	"github.com/sottochat/sotto/web/words"
 )
 
-// Problem shows a person that a request was refused. The page depends on the
-// status alone, so that causes which share one cannot be told apart.
+// Problem shows a person that a request was refused. The page depends on
+// status and code alone, so that causes which share them cannot be told apart.
 func (p Pages) Problem(c echo.Context, told *problem.Problem) error {
 	w := p.words(c)
-	m := messageFor(w, told.Status)
+	m := messageFor(w, told)
 	return p.message(c, told.Status, m, strings.ReplaceAll(m.Hint, "{id}", told.RequestID))
 }
 
-func messageFor(w words.Catalogue, status int) words.Message {
+func messageFor(w words.Catalogue, told *problem.Problem) words.Message {
+	status := told.Status
 	switch {
-	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed:
+	case strings.HasPrefix(told.Code, "sign_in_") || told.Code == "suspended":
+		return w.SignIn
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
 		return w.Missing
 	case status == http.StatusTooManyRequests:
 		return w.Limited

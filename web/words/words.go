@@ -17,6 +17,7 @@ type Catalogue struct {
 	Home    Home
 	Enter   Enter
 	Done    Message
+	Tested  Message // the trial of a host's settings went well
 	Missing Message
 	SignIn  Message // signing in did not work
 	Refused Message // the request did not come from this page
@@ -26,13 +27,13 @@ type Catalogue struct {
 }
 
 // Invite is the landing page.
-type Invite struct{ Title, Description, Heading, Lead, Free, Paid, Button, Note, PointDevice, PointNobody, PointPrivate string }
+type Invite struct{ Title, Description, Heading, Lead, Free, Paid, Button, Note, SignedIn, PointDevice, PointNobody, PointPrivate string }
 
 // Welcome is the front page without a session.
 type Welcome struct{ Title, Heading, Lead, Button string }
 
 // Home is the front page with a session.
-type Home struct{ Title, Heading, Lead, StepOpen, StepAddress, StepCode, Address, Enter, SignOut string }
+type Home struct{ Title, Heading, Lead, StepOpen, StepAddress, StepCode, Address, SignOut string }
 
 // Enter is the page for a terminal's code.
 type Enter struct{ Title, Heading, Lead, Label, Hint, Wrong, Warning, Button string }

@@ -1,4 +1,7 @@
-package api
+// Package decode reads a request's JSON more strictly than encoding/json does: a
+// name stands once, in exactly the case that is documented, nothing is unknown,
+// and nothing follows the object.
+package decode
 
 import (
 	"bytes"
@@ -18,9 +21,9 @@ import (
 // maxDepth bounds how deep a request nests: an object, a list, a value.
 const maxDepth = 4
 
-// readBody takes the whole body, which the route's limit bounds, and refuses one
+// Read takes the whole body, which the route's limit bounds, and refuses one
 // where none belongs.
-func readBody(c echo.Context) ([]byte, error) {
+func Read(c echo.Context) ([]byte, error) {
 	body, err := io.ReadAll(c.Request().Body)
 	if err != nil {
 		return nil, err
@@ -32,18 +35,28 @@ func readBody(c echo.Context) ([]byte, error) {
 	return body, nil
 }
 
-// decode reads the request's JSON object into a struct. Stricter than
-// encoding/json: a name stands once, in exactly the case that is documented, and
-// nothing follows the object.
-func (r *call) decode(into any) error {
-	kind, _, err := mime.ParseMediaType(r.Request().Header.Get("Content-Type"))
+// jsonType is the one content type of requests.
+const jsonType = "application/json"
+
+// Body reads the whole body of a request into a struct of flat fields.
+func Body(c echo.Context, into any) error {
+	body, err := Read(c)
+	if err != nil {
+		return err
+	}
+	return Object(c.Request(), body, into)
+}
+
+// Object reads a body that Read returned into a struct of flat fields.
+func Object(r *http.Request, body []byte, into any) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != jsonType {
 		return echo.ErrUnsupportedMediaType
 	}
-	if err := checkNames(r.body, namesOf(into)); err != nil {
+	if err := checkNames(body, namesOf(into)); err != nil {
 		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(r.body))
+	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	var mismatch *json.UnmarshalTypeError
 	if err := decoder.Decode(into); errors.As(err, &mismatch) {
@@ -54,9 +67,9 @@ func (r *call) decode(into any) error {
 	return nil
 }
 
-// empty refuses a body where a request has nothing to say.
-func (r *call) empty() error {
-	if len(r.body) > 0 && string(bytes.TrimSpace(r.body)) != "{}" {
+// Nothing refuses a body where a request has nothing to say.
+func Nothing(body []byte) error {
+	if len(body) > 0 && string(bytes.TrimSpace(body)) != "{}" {
 		return problem.Field("body", "none, or an empty object", "something else")
 	}
 	return nil
