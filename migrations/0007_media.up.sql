@@ -76,6 +76,8 @@ grant select, insert on media_piece to app_web;
 grant select, insert on media_usage to app_web;
 grant update (bytes, blobs) on media_usage to app_web;
 grant select, delete on media_blob to app_worker;
+-- Row locks ask for the right to change something.
+grant update (expires_at) on media_blob to app_worker;
 grant select on media_piece, media_delivery to app_worker;
 grant select, delete on media_usage to app_worker;
 grant update (bytes, blobs) on media_usage to app_worker;
