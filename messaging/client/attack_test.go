@@ -296,6 +296,106 @@ func TestRelabelled(t *testing.T) {
 	}
 }
 
+// TestLyingPeer: a peer seals a content that names another chat, or one that only
+// own devices may say. Neither has an effect.
+func TestLyingPeer(t *testing.T) {
+	t.Parallel()
+	w, alice, _, bob, chat := pair(t, 25)
+	carol := w.founded(2)
+	other := w.chatBetween(carol, bob)
+	w.settle()
+	head := content.Head{Hash: [32]byte{1}}
+	for i, c := range []content.Content{
+		{Chat: other, Peer: head, Body: content.Text{Text: "from carol"}},
+		{Body: content.Settings{}},
+		{Chat: chat, Peer: head, Body: content.Sent{To: carol.account, Content: content.Content{
+			Message: messaging.MessageID{40}, Chat: chat, SentAt: 1, Own: head, Peer: head, Body: content.Text{Text: "said bob"},
+		}}},
+	} {
+		c.Message, c.SentAt, c.Own = messaging.MessageID{40}, 1, head
+		refused, count := bob.dev.counts.Refused, len(bob.messages(chat))+len(bob.messages(other))
+		bob.deliver(w.sealed(alice, bob, chat, &c))
+		if len(bob.messages(chat))+len(bob.messages(other)) != count || bob.dev.counts.Refused != refused+1 {
+			t.Errorf("case %d has an effect: %+v", i, bob.dev.counts)
+		}
+	}
+	if !bob.dev.prefs.settings.ReadReceipts {
+		t.Error("a peer changed the settings")
+	}
+}
+
+// sealed encrypts any content in a session that stands.
+func (w *world) sealed(from, to *node, chat messaging.ChatID, c *content.Content) wire.Delivered {
+	plain, err := c.AppendBinary(nil)
+	if err != nil {
+		w.fatalf("content: %v", err)
+	}
+	w.next++
+	e := wire.Delivered{
+		Position: 1_000_000 + w.next, SenderAccount: from.account, SenderDevice: from.dev.self.device, ChatID: chat,
+		MessageID: c.Message, ServerTime: uint64(w.clock.Unix()),
+	}
+	from.check(from.dev.update(func(t *txn) error {
+		x := from.dev.appendTargets(nil, wire.SidePeer, to.account)[0]
+		m, err := t.encrypt(&x, plain)
+		e.Type, e.Body = wire.EnvelopeType(m.Kind), m.Body
+		return err
+	}))
+	return e
+}
+
+// TestLostSession: the recipient has lost its session. The sender's device
+// archives its own and sends again in a fresh one; what follows opens at once.
+func TestLostSession(t *testing.T) {
+	t.Parallel()
+	w, alice, _, bob, chat := pair(t, 26)
+	start := len(bob.messages(chat))
+	bob.check(bob.dev.update(func(t *txn) error { return t.Delete(vault.KindSession, addressKey(alice.address())) }))
+	first := w.say(alice, chat)
+	w.settle()
+	if c := bob.dev.counts; c.Undecoded != 1 || c.Healed != 1 {
+		t.Fatalf("after the loss: %+v", c)
+	}
+	second := w.say(alice, chat)
+	w.settle()
+	got := bob.messages(chat)[start:]
+	if len(got) != 2 || got[0].ID != first || got[1].ID != second || bob.dev.counts.Undecoded != 1 {
+		t.Errorf("%d messages, %+v", len(got), bob.dev.counts)
+	}
+}
+
+// TestRetryCap: a server that forges retry requests gets a bounded number of
+// answers, and none for what it makes up.
+func TestRetryCap(t *testing.T) {
+	t.Parallel()
+	w, alice, _, bob, chat := pair(t, 27)
+	id := w.say(alice, chat)
+	w.settle()
+	head := content.Head{Hash: [32]byte{1}}
+	for i := range 3 * healPerHour {
+		retry := content.Content{
+			Message: messaging.MessageID{50, byte(i), byte(i >> 8)}, Chat: chat, SentAt: 1, Own: head, Peer: head,
+			Body: content.Retry{Message: id, RatchetKey: [33]byte{5}, SentAt: 1},
+		}
+		body, err := retry.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice.deliver(wire.Delivered{
+			Position: 2_000_000 + uint64(i), SenderAccount: bob.account, SenderDevice: 1, ChatID: chat,
+			MessageID: retry.Message, ServerTime: uint64(w.clock.Unix()), Type: wire.TypePlaintext, Body: body,
+		})
+	}
+	before := len(bob.messages(chat))
+	w.settle()
+	if w.server.partials == 0 || w.server.partials > 2*healPerHour {
+		t.Errorf("%d sends in answer", w.server.partials)
+	}
+	if len(bob.messages(chat)) != before {
+		t.Error("what was sent again is shown again")
+	}
+}
+
 // TestReplayed is PRO-04 at this level: an envelope again, at once and after a
 // restart, changes nothing in the vault.
 func TestReplayed(t *testing.T) {

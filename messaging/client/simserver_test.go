@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -487,6 +486,8 @@ func (s *simServer) put(sender messaging.Address, peer messaging.AccountID, m *w
 	s.sends++
 	if m.Partial {
 		s.partials++
+	} else {
+		took.to = s.listed(sender, peer, m.ChatID)
 	}
 	for _, e := range m.Envelopes {
 		to := messaging.Address{Account: peer, Device: e.Device}
@@ -498,7 +499,6 @@ func (s *simServer) put(sender messaging.Address, peer messaging.AccountID, m *w
 		if d == nil {
 			continue
 		}
-		took.to = append(took.to, to)
 		out := wire.Delivered{
 			SenderAccount: sender.Account, SenderDevice: sender.Device, ChatID: chat, MessageID: m.MessageID,
 			ServerTime: uint64(s.now().Unix()), Type: e.Type, Body: bytes.Clone(e.Body),
@@ -512,6 +512,22 @@ func (s *simServer) put(sender messaging.Address, peer messaging.AccountID, m *w
 		d.mailbox = append(d.mailbox, out)
 	}
 	s.accepted = append(s.accepted, took)
+}
+
+// listed is who must get a send: all that are in the logs at this moment, whatever
+// the sender made envelopes for.
+func (s *simServer) listed(sender messaging.Address, peer messaging.AccountID, chat messaging.ChatID) (out []messaging.Address) {
+	for _, l := range s.account(sender.Account).log.Devices(s.now()) {
+		if l.ID != sender.Device {
+			out = append(out, messaging.Address{Account: sender.Account, Device: l.ID})
+		}
+	}
+	if chat != (messaging.ChatID{}) {
+		for _, l := range s.account(peer).log.Devices(s.now()) {
+			out = append(out, messaging.Address{Account: peer, Device: l.ID})
+		}
+	}
+	return out
 }
 
 func (s *simServer) ephemeral(to messaging.Address, out wire.Delivered) {
@@ -595,10 +611,6 @@ func walk(b []byte, visit func(protowire.Number, field.Field)) {
 		visit(f.Number, f)
 		b = rest
 	}
-}
-
-func compareAddress(a, b messaging.Address) int {
-	return cmp.Or(slices.Compare(a.Account[:], b.Account[:]), cmp.Compare(a.Device, b.Device))
 }
 
 // slot is what two devices leave for each other while they link.

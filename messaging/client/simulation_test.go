@@ -367,6 +367,12 @@ func (w *world) checkMessage(n *node, chat messaging.ChatID, m *Message, last ma
 		w.fatalf("%s shows #%d of %v after #%d", n.name, number, sent.by, last[sent.by])
 	}
 	last[sent.by] = number
+	if m.Status == StatusQueued && n.dev.queued(m.ID) == nil {
+		w.fatalf("%s shows %x as waiting, and has forgotten to send it", n.name, m.ID[:8])
+	}
+	if m.Status == StatusFailed {
+		w.fatalf("%s could not send %x", n.name, m.ID[:8])
+	}
 }
 
 // checkAlike holds the histories of the devices of each account together:

@@ -80,7 +80,6 @@ type node struct {
 	dev      *device
 	session  *simSession
 	toServer [][]byte
-	joined   int  // sends accepted before it was in the log
 	gone     bool // removed
 	count    int  // messages written
 	seen     map[EventKind]int
@@ -179,11 +178,23 @@ func (n *node) check(err error) {
 	case err == nil:
 	case errors.Is(err, errCrash):
 		n.w.note("%s crashes in a commit", n.name)
+		n.leak()
 		n.restart()
 	default:
 		n.w.fatalf("%s: %v", n.name, err)
 	}
 	n.flush()
+}
+
+// leak lets what the device wanted to send before it died reach the server, or
+// not: nothing may leave before its commit, whoever empties the queue when.
+func (n *node) leak() {
+	left := append(n.toServer, n.dev.take()...)
+	for _, f := range left[:n.w.rng.IntN(len(left)+1)] {
+		if n.session.online {
+			n.w.server.handle(n.session, f)
+		}
+	}
 }
 
 // flush puts what the device wants to send on the wire.
