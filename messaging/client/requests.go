@@ -98,3 +98,23 @@ func (c *Client) SafetyNumber(ctx context.Context, peer messaging.AccountID) (n 
 	})
 	return n, err
 }
+
+// HistoryReady reports whether every chat of the history that was offered is
+// known here: FetchHistory leaves out what belongs to no chat. ErrNoHistory when
+// nothing was offered.
+func (c *Client) HistoryReady(ctx context.Context) (ready bool, err error) {
+	err = c.do(ctx, func(d *device) error {
+		offer, err := d.offerKept()
+		if err != nil {
+			return err
+		}
+		for _, t := range offer.Chats {
+			if d.chats[t.Chat] == nil {
+				return nil
+			}
+		}
+		ready = true
+		return nil
+	})
+	return ready, err
+}

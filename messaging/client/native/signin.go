@@ -32,13 +32,13 @@ const (
 // BeginSignIn asks the server for a sign-in.
 func (s *Site) BeginSignIn(ctx context.Context) (*SignIn, error) {
 	var a struct {
-		Page      string `json:"page"`
-		Code      string `json:"code"`
 		Secret    string `json:"secret"`
+		Page      string `json:"login_url"`
+		Code      string `json:"code"`
 		ExpiresIn int    `json:"expires_in"`
 		Interval  int    `json:"interval"`
 	}
-	if _, err := s.call(ctx, http.MethodPost, "/client/v1/sign-in", struct{}{}, &a); err != nil {
+	if _, err := s.call(ctx, http.MethodPost, "/client/v1/visits", nil, &a); err != nil {
 		return nil, err
 	}
 	if a.Page == "" || a.Code == "" || a.Secret == "" {
@@ -57,14 +57,14 @@ func (s *Site) BeginSignIn(ctx context.Context) (*SignIn, error) {
 func (s *Site) AwaitSignIn(ctx context.Context, in *SignIn) (Token, error) {
 	for {
 		var a struct {
-			Session string `json:"session"`
+			Token string `json:"token"`
 		}
-		status, err := s.call(ctx, http.MethodPost, "/client/v1/sign-in/session", map[string]string{"secret": in.secret}, &a)
+		status, err := s.call(ctx, http.MethodPost, "/client/v1/visits/poll", map[string]string{"secret": in.secret}, &a)
 		if err != nil {
 			return Token{}, err
 		}
-		if status != http.StatusAccepted && a.Session != "" {
-			return Token{a.Session}, nil
+		if status == http.StatusOK && a.Token != "" {
+			return Token{a.Token}, nil
 		}
 		timer := time.NewTimer(in.every)
 		select {
