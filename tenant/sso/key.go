@@ -76,8 +76,8 @@ func SecretKey(value []byte, kid string) (Key, error) {
 // looksPublic catches the host that pastes its public key where the secret
 // goes: whoever knows that key could then sign.
 func looksPublic(value []byte) bool {
-	trimmed := bytes.TrimSpace(value)
-	if bytes.HasPrefix(trimmed, []byte("-----BEGIN")) || bytes.HasPrefix(trimmed, []byte("{")) {
+	var jwk map[string]json.RawMessage
+	if bytes.Contains(value, []byte("-----BEGIN")) || json.Unmarshal(value, &jwk) == nil {
 		return true
 	}
 	_, err := x509.ParsePKIXPublicKey(value)

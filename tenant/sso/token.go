@@ -54,9 +54,9 @@ func parseHeader(token string) (h header, err error) {
 	if len(parts) != 3 {
 		return h, refuse("token", "expected three parts with dots between them, received %d", len(parts))
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])
-	if err != nil || !utf8.Valid(raw) {
-		return h, refuse("token", "the header is not base64url without padding")
+	raw, err := strictParts(parts)
+	if err != nil {
+		return h, err
 	}
 	var all map[string]json.RawMessage
 	if json.Unmarshal(raw, &all) != nil || json.Unmarshal(raw, &h) != nil {
@@ -68,6 +68,21 @@ func parseHeader(token string) (h header, err error) {
 		}
 	}
 	return h, h.check()
+}
+
+// strictParts returns the header's bytes. A part with loose bits at its end
+// would be a second form of the same token.
+func strictParts(parts []string) ([]byte, error) {
+	for _, part := range parts {
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return nil, refuse("token", "a part is not base64url without padding")
+		}
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[0])
+	if err != nil || !utf8.Valid(raw) {
+		return nil, refuse("token", "the header is not UTF-8")
+	}
+	return raw, nil
 }
 
 func (h header) check() error {
