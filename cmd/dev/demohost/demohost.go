@@ -136,14 +136,15 @@ func (s *Site) message(w http.ResponseWriter, r *http.Request, status int, headi
 type frame struct {
 	Title  string
 	Me     *Member // nil: nobody is signed in
-	Here   string  // where to come back to after signing in or out
+	Here   string  // where to come back to after signing in; "" offers no sign-in
 	Style  string
 	Script string
-	Inbox  string
+	Icon   string
+	Inbox  string // the chat's first page
 }
 
 func (s *Site) frame(r *http.Request, title string) frame {
-	return frame{Title: title, Me: signedIn(r), Here: r.URL.RequestURI(), Style: stylePath, Script: scriptPath, Inbox: s.cfg.Chat + "/"}
+	return frame{Title: title, Me: signedIn(r), Here: r.URL.RequestURI(), Style: stylePath, Script: scriptPath, Icon: iconPath, Inbox: s.cfg.Chat + "/"}
 }
 
 // streetView is the first page.
@@ -175,7 +176,7 @@ func (s *Site) member(w http.ResponseWriter, r *http.Request) {
 	}
 	view := memberView{frame: s.frame(r, m.Name+" · Kettle Row"), Member: m}
 	view.Mine = view.Me != nil && view.Me.ID == m.ID
-	invite, err := s.api.invite(r.Context(), m.ID)
+	invite, err := s.api.invite(r.Context(), m.Subject)
 	switch {
 	case errors.Is(err, errNoDevice):
 		view.NotYet = true

@@ -76,7 +76,7 @@ func chat(t *testing.T) http.Handler {
 	})
 	mux.HandleFunc("GET /api/v1/members/{member}/profile", func(w http.ResponseWriter, r *http.Request) {
 		var link *string
-		if text := chatOrigin + "/i/AAAAAAAAAAAAAAAAAAAAAA#BBBBBBBBBBBBBBBBBBBBBB"; r.PathValue("member") == "acct_mira" {
+		if text := chatOrigin + "/i/AAAAAAAAAAAAAAAAAAAAAA#BBBBBBBBBBBBBBBBBBBBBB"; r.PathValue("member") == "acct_m-1042" {
 			link = &text
 		}
 		answer(w, http.StatusOK, map[string]any{"id": "prof_1", "invite": map[string]any{"link": link}})
@@ -324,7 +324,7 @@ func (b *bench) checkToken(t *testing.T, text, member, nonce string) {
 	if err := token.Claims(b.public, &claims, &more); err != nil {
 		t.Fatal(err)
 	}
-	if claims.Subject != member || more.Nonce != nonce || claims.Issuer != "kettle-row" || !slices.Equal(claims.Audience, jwt.Audience{"tnt_test"}) {
+	if m, ok := find(member); !ok || claims.Subject != m.Subject || more.Nonce != nonce || claims.Issuer != "kettle-row" || !slices.Equal(claims.Audience, jwt.Audience{"tnt_test"}) {
 		t.Errorf("claims %+v, nonce %q", claims, more.Nonce)
 	}
 	if !claims.IssuedAt.Time().Equal(noon) || claims.Expiry.Time().Sub(noon) > time.Minute || len(claims.ID) < 16 {
@@ -407,7 +407,7 @@ func TestForeignLinkIsNotShown(t *testing.T) {
 func TestStatic(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, chat(t))
-	for _, path := range []string{stylePath, scriptPath} {
+	for _, path := range []string{stylePath, scriptPath, iconPath} {
 		if status, body := b.get(t, path, ""); status != 200 || body == "" {
 			t.Errorf("%s: %d", path, status)
 		}

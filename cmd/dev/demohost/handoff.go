@@ -93,7 +93,7 @@ func (s *Site) Token(m Member, nonce string) (string, error) {
 		return "", err
 	}
 	now := s.cfg.Now()
-	claims := jwt.Claims{Issuer: s.cfg.Issuer, Subject: m.ID, Audience: jwt.Audience{s.cfg.Audience}, ID: rand.Text(),
+	claims := jwt.Claims{Issuer: s.cfg.Issuer, Subject: m.Subject, Audience: jwt.Audience{s.cfg.Audience}, ID: rand.Text(),
 		IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(tokenLife))}
 	return jwt.Signed(signer).Claims(claims).Claims(map[string]any{"nonce": nonce}).Serialize()
 }

@@ -6,16 +6,16 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
-	"strings"
 )
 
-//go:embed page/*.html page/style.css page/send.js
+//go:embed page/*.html page/style.css page/send.js page/icon.svg
 var files embed.FS
 
 // The names carry the content's digest, so that browsers may keep the files.
 var (
 	stylePath  = "/static/" + digest("page/style.css") + ".css"
 	scriptPath = "/static/" + digest("page/send.js") + ".js"
+	iconPath   = "/static/" + digest("page/icon.svg") + ".svg"
 )
 
 func digest(name string) string {
@@ -28,13 +28,15 @@ func parsePages() (*template.Template, error) {
 	return template.ParseFS(files, "page/*.html")
 }
 
-// static serves style and script.
+// static serves style, script and icon.
 func static(w http.ResponseWriter, r *http.Request) {
 	name, contentType := "page/style.css", "text/css; charset=utf-8"
 	switch r.URL.Path {
 	case stylePath:
 	case scriptPath:
 		name, contentType = "page/send.js", "text/javascript; charset=utf-8"
+	case iconPath:
+		name, contentType = "page/icon.svg", "image/svg+xml"
 	default:
 		http.NotFound(w, r)
 		return
@@ -42,5 +44,5 @@ func static(w http.ResponseWriter, r *http.Request) {
 	b, _ := files.ReadFile(name)
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = strings.NewReader(string(b)).WriteTo(w)
+	_, _ = w.Write(b)
 }

@@ -44,7 +44,9 @@ func (s *Site) chooseMember(w http.ResponseWriter, r *http.Request) {
 
 func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request, status int, next, refused string) {
 	next = localPath(next)
-	s.show(w, status, "signin", signInView{frame: s.frame(r, "Sign in · Kettle Row"), Members: Members(), Next: next,
+	around := s.frame(r, "Sign in · Kettle Row")
+	around.Here = "" // this is where one signs in
+	s.show(w, status, "signin", signInView{frame: around, Members: Members(), Next: next,
 		ToChat: strings.HasPrefix(next, HandOffPath), Refused: refused})
 }
 
