@@ -94,18 +94,24 @@ func prepare(dir string, who *user) (layout, error) {
 // bytes with the terminating zero).
 const maxSocketPath = 103
 
+// initialise makes the cluster under another name first: what a broken-off initdb
+// leaves looks like a cluster and is none.
 func initialise(ctx context.Context, bin string, l layout, who *user) error {
 	if _, err := os.Stat(filepath.Join(l.data, "PG_VERSION")); err == nil {
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+l.data, "--username="+Superuser,
+	unfinished := l.data + ".new"
+	if err := errors.Join(os.RemoveAll(unfinished), os.Mkdir(unfinished, 0o700), who.own(unfinished)); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+unfinished, "--username="+Superuser,
 		"--encoding=UTF8", "--locale=C", "--auth=reject", "--no-instructions")
 	who.run(cmd)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, lastLine(out))
 	}
-	return nil
+	return errors.Join(os.Remove(l.data), os.Rename(unfinished, l.data))
 }
 
 // configure writes the three files anew at each start, so that a changed

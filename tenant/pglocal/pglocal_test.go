@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,6 +85,19 @@ func TestDataSurvives(t *testing.T) {
 	c = start(t, cfg)
 	if got := query(t, c.URL(Superuser, "postgres"), `select word || ' ' || current_setting('work_mem') from kept`); got != "kept 6MB" {
 		t.Errorf("found %q", got)
+	}
+}
+
+// What a broken-off initdb left is not taken for a cluster.
+func TestBrokenOffInitdb(t *testing.T) {
+	cfg := Config{Dir: readable(t)}
+	left := filepath.Join(cfg.Dir, "data.new")
+	if err := errors.Join(os.Mkdir(left, 0o700), os.WriteFile(filepath.Join(left, "PG_VERSION"), []byte("15\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, cfg).Stop()
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
 	}
 }
 
