@@ -88,6 +88,9 @@ func (c *Client) own(d *device) {
 			if d.tick() != nil {
 				c.hangUp(wire.CloseInternal)
 			}
+			if d.keepAlive() {
+				c.hangUp(wire.CloseIdle)
+			}
 		case <-c.ctx.Done():
 			c.hangUp(wire.CloseNormal)
 			return

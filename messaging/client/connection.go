@@ -40,7 +40,10 @@ type connection struct {
 	uploading bool
 	appending bool
 	caughtUp  bool // QueueEmpty came
+	draining  bool // the server goes away: nothing new is sent
 	restocked time.Time
+	spoke     time.Time // when this side last sent a frame
+	pinged    time.Time // when the Ping without an answer left; zero: none
 }
 
 // connected begins a connection: the Hello leaves.
@@ -142,6 +145,8 @@ func (d *device) handle(request uint64, m wire.ServerMessage) error {
 		return d.refused(m)
 	case *wire.Notice:
 		return d.notice(m)
+	case *wire.Draining:
+		d.link.draining = true
 	case *wire.QueueEmpty:
 		d.link.caughtUp = true
 	}
@@ -205,4 +210,24 @@ func (d *device) notice(n *wire.Notice) error {
 		d.send(0, &wire.Ack{Positions: []uint64{n.Position}})
 	}
 	return nil
+}
+
+// keepAlive sends a Ping after a silence, and reports whether the one before
+// stayed without an answer: the connection is half open.
+func (d *device) keepAlive() (lost bool) {
+	every := msDuration(d.link.limits.PingIntervalMS)
+	if !d.link.open || every == 0 {
+		return false
+	}
+	if !d.link.pinged.IsZero() {
+		return d.now().Sub(d.link.pinged) >= every
+	}
+	if d.now().Sub(d.link.spoke) >= every {
+		d.link.pinged = d.now()
+		d.ask(&wire.Ping{}, func(wire.ServerMessage) error {
+			d.link.pinged = time.Time{}
+			return nil
+		})
+	}
+	return false
 }

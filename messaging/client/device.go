@@ -131,6 +131,7 @@ func (d *device) take() [][]byte {
 
 func (d *device) send(request uint64, m wire.ClientMessage) {
 	d.out = append(d.out, wire.AppendClient(nil, request, m))
+	d.link.spoke = d.now()
 }
 
 // progress does all that has become possible. Each part asks for what it lacks

@@ -98,7 +98,7 @@ func (c *Client) read(ctx context.Context, t Transport) (wire.CloseCode, bool, e
 			if errors.As(err, &closed) {
 				return closed.Code, false, nil
 			}
-			_ = t.Close(wire.CloseNormal)
+			_ = t.Close(wire.CloseGoingAway)
 			return wire.CloseLost, false, nil
 		}
 		err = c.do(ctx, func(d *device) error { return d.frame(frame) })
@@ -161,7 +161,7 @@ func (w *outlet) run(ctx context.Context) {
 		w.mu.Unlock()
 		for _, f := range frames {
 			if w.t.Write(ctx, f) != nil {
-				_ = w.t.Close(wire.CloseNormal)
+				_ = w.t.Close(wire.CloseGoingAway) // Run comes back
 				return
 			}
 		}

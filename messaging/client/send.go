@@ -86,7 +86,7 @@ func (d *device) advance(o *outgoing) (gone bool, err error) {
 
 // mayPump reports whether both logs stand and the member has nothing to decide.
 func (d *device) mayPump(o *outgoing) bool {
-	if d.link.flying >= int(max(d.link.limits.InFlight, 1)) || !d.stands(d.self.account) {
+	if d.link.draining || d.link.flying >= int(max(d.link.limits.InFlight, 1)) || !d.stands(d.self.account) {
 		return false
 	}
 	if o.chat == (messaging.ChatID{}) {

@@ -163,6 +163,8 @@ func (s *simServer) handle(x *simSession, frame []byte) {
 		s.listChats(x, request)
 	case *wire.OpenChat:
 		s.openChat(x, request, m)
+	case *wire.Ping:
+		x.answer(request, &wire.Pong{ServerTimeMS: 1})
 	case *wire.PutSlot:
 		s.putSlot(x, request, m)
 	case *wire.GetSlot:

@@ -16,7 +16,8 @@ type Transport interface {
 	Read(ctx context.Context) ([]byte, error)
 	// Write hands over one frame and keeps nothing of the slice.
 	Write(ctx context.Context, frame []byte) error
-	// Close ends the connection with a code of package wire.
+	// Close ends the connection with a code of package wire. Read then returns
+	// that code, unless the server's came first. It may be called twice.
 	Close(code wire.CloseCode) error
 }
 

@@ -31,6 +31,7 @@ type pipe struct {
 	frames  chan []byte
 	closed  chan struct{}
 	once    sync.Once
+	code    wire.CloseCode
 }
 
 func (l *lobby) login(a messaging.AccountID) *simSession {
@@ -56,7 +57,7 @@ func (p *pipe) Read(ctx context.Context) ([]byte, error) {
 	case f := <-p.frames:
 		return f, nil
 	case <-p.closed:
-		return nil, Closed{wire.CloseNormal}
+		return nil, Closed{p.code}
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -78,8 +79,11 @@ func (p *pipe) Write(_ context.Context, frame []byte) error {
 	return nil
 }
 
-func (p *pipe) Close(wire.CloseCode) error {
-	p.once.Do(func() { close(p.closed) })
+func (p *pipe) Close(code wire.CloseCode) error {
+	p.once.Do(func() {
+		p.code = code
+		close(p.closed)
+	})
 	return nil
 }
 
@@ -242,5 +246,59 @@ func alike(t *testing.T, chat messaging.ChatID, a, b *member) {
 		if x[i].ID != y[i].ID || x[i].Edited != y[i].Edited {
 			t.Errorf("message %d differs", i)
 		}
+	}
+}
+
+// TestStay: a close code that says so ends Run; others do not.
+func TestStay(t *testing.T) {
+	t.Parallel()
+	l := &lobby{server: newSimServer(time.Now, messaging.TenantID{1})}
+	c, err := Open(Config{Vault: new(vault.Memory).Open()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := l.login(messaging.AccountID{1})
+	dials := 0
+	err = c.Run(context.Background(), func(ctx context.Context) (Transport, error) {
+		dials++
+		transport, err := l.dial(x)(ctx)
+		code := wire.CloseDeviceRemoved
+		if dials == 1 {
+			code = wire.CloseLost
+		}
+		return transport, errors.Join(err, transport.Close(code))
+	})
+	var closed Closed
+	if !errors.Is(err, ErrStay) || !errors.As(err, &closed) || closed.Code != wire.CloseDeviceRemoved || dials != 2 {
+		t.Errorf("%d dials, %v", dials, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Chats(context.Background()); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed client answers: %v", err)
+	}
+}
+
+// TestKeepAlive: a silent connection is probed, and given up when the probe gets
+// no answer.
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 41, knobs{})
+	n := w.founded(0)
+	w.clock = w.clock.Add(time.Second)
+	if n.dev.keepAlive() {
+		t.Fatal("given up before the probe")
+	}
+	n.flush()
+	w.run()
+	w.clock = w.clock.Add(time.Second)
+	if n.dev.keepAlive() {
+		t.Fatal("given up although it answered")
+	}
+	n.dev.take()
+	w.clock = w.clock.Add(time.Second)
+	if !n.dev.keepAlive() {
+		t.Error("a dead connection is kept")
 	}
 }
