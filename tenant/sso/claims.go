@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4/json"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -36,8 +37,10 @@ type claims struct {
 }
 
 func parseClaims(payload []byte) (c claims, err error) {
-	if json.Unmarshal(payload, &c) != nil {
-		return c, refuse("token", "the claims are not a JSON object with the types of RFC 7519, each name once")
+	// The JSON reader would put one replacement character for any bad byte, and
+	// make one member of two.
+	if !utf8.Valid(payload) || json.Unmarshal(payload, &c) != nil {
+		return c, refuse("token", "the claims are not a JSON object in UTF-8 with the types of RFC 7519, each name once")
 	}
 	return c, nil
 }

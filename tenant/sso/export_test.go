@@ -6,10 +6,6 @@ import "crypto/ed25519"
 // to fit, with a key that nobody signs with.
 func Inspect(token string) error {
 	peek(token, "nonce")
-	h, err := parseHeader(token)
-	if err != nil {
-		return err
-	}
-	_, err = verify(token, h, []Key{{"", EdDSA, make(ed25519.PublicKey, ed25519.PublicKeySize)}})
+	_, err := Verify(token, Key{"", EdDSA, make(ed25519.PublicKey, ed25519.PublicKeySize)})
 	return err
 }

@@ -10,6 +10,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -108,8 +110,14 @@ func parseDER(der []byte, kid string) (Key, error) {
 
 func parseJWK(text []byte, kid string) (Key, error) {
 	var jwk jose.JSONWebKey
-	if err := json.Unmarshal(text, &jwk); err != nil {
+	var more struct {
+		Operations []string `json:"key_ops"`
+	}
+	if json.Unmarshal(text, &jwk) != nil || json.Unmarshal(text, &more) != nil {
 		return Key{}, fmt.Errorf("%w: expected a public JWK of RFC 7517", ErrKey)
+	}
+	if more.Operations != nil && !slices.Contains(more.Operations, "verify") {
+		return Key{}, fmt.Errorf("%w: expected verify among the JWK's key_ops", ErrKey)
 	}
 	if _, symmetric := jwk.Key.([]byte); !symmetric && !jwk.IsPublic() {
 		return Key{}, fmt.Errorf("%w: expected the public key, received a private one, which is to be replaced now", ErrKey)
@@ -140,11 +148,37 @@ func newKey(public any, kid string) (Key, error) {
 			return Key{kid, ES256, k}, nil
 		}
 	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n >= minRSABits && n <= maxRSABits && k.E >= 3 && k.E <= maxExponent && k.E%2 == 1 {
+		if soundRSA(k) {
 			return Key{kid, RS256, k}, nil
 		}
 	}
 	return Key{}, fmt.Errorf("%w: expected Ed25519, P-256, or RSA of %d to %d bits", ErrKey, minRSABits, maxRSABits)
+}
+
+func soundRSA(k *rsa.PublicKey) bool {
+	n := k.N.BitLen()
+	return n >= minRSABits && n <= maxRSABits && k.E >= 3 && k.E <= maxExponent && k.E%2 == 1 && !roca(k)
+}
+
+// roca reports whether a modulus has the structure of those that a widespread
+// chip made and that can be factored (CVE-2017-15361): modulo each of these
+// primes it is a power of 65537. One sound key in some hundred million looks
+// like that too.
+func roca(k *rsa.PublicKey) bool {
+	for _, prime := range []int64{11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157} {
+		rest := new(big.Int).Mod(k.N, big.NewInt(prime)).Int64()
+		power := int64(1)
+		for range prime {
+			if power == rest {
+				break
+			}
+			power = power * 65537 % prime
+		}
+		if power != rest {
+			return false
+		}
+	}
+	return true
 }
 
 // KID is what tokens name the key by; empty means any.

@@ -22,7 +22,7 @@ import (
 const origin = "https://chat.example.com"
 
 // provider is an OpenID Connect provider that a test can make misbehave; how
-// ours fares with a provider that others wrote is testdata/oidcop's matter.
+// ours fares with a provider that others wrote is testdata/interop's matter.
 type provider struct {
 	*site
 	key    hostKey
