@@ -1,6 +1,7 @@
 package client
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -216,5 +217,28 @@ func TestRotation(t *testing.T) {
 	}
 	if got := count(prekeyLast); got != 5 && got != 6 {
 		t.Errorf("%d last-resort prekeys after seven weeks", got)
+	}
+}
+
+// TestLongestText: the longest text fits into the first message of a session and
+// into the copy for own devices; what is longer is refused before it is saved.
+func TestLongestText(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 37, knobs{})
+	alice, bob := w.founded(0), w.founded(1)
+	phone := w.linkByCode(alice)
+	chat := w.chatBetween(alice, bob)
+	w.settle()
+	text := strings.Repeat("x", content.MaxText)
+	id := w.put(alice, chat, content.Text{Text: text})
+	w.settle()
+	for _, n := range []*node{bob, phone} {
+		if textOf(n.message(chat, id)) != text {
+			t.Errorf("%s does not have it", n.name)
+		}
+	}
+	before := alice.stateHash()
+	if err := alice.dev.write(chat, messaging.MessageID{1}, content.Text{Text: text + "x"}); err == nil || alice.stateHash() != before {
+		t.Errorf("a longer text: %v", err)
 	}
 }
