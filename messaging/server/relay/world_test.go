@@ -78,7 +78,12 @@ func (w *world) node(bus busAndPresence, options relay.Options) *node {
 
 func (w *world) nodeWith(bus busAndPresence, options relay.Options, cfg mailbox.Config) *node {
 	w.Helper()
-	db, err := tenant.OpenRelay(w.Context(), tenant.Config{URL: database.URL("app_relay"), AllowUnsafeDurability: true, MaxConns: 4})
+	return w.nodeAt(database.URL("app_relay"), bus, options, cfg)
+}
+
+func (w *world) nodeAt(url string, bus busAndPresence, options relay.Options, cfg mailbox.Config) *node {
+	w.Helper()
+	db, err := tenant.OpenRelay(w.Context(), tenant.Config{URL: url, AllowUnsafeDurability: true, MaxConns: 4})
 	if err != nil {
 		w.Fatal(err)
 	}
