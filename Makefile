@@ -10,7 +10,7 @@ menu: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start everything on this machine, with a demo to try; Ctrl-C stops it. ARGS=--help tells more
-	@mkdir -p bin && go build -o bin/dev ./cmd/dev && exec bin/dev $(ARGS)
+	@mkdir -p bin && go build -buildvcs=false -o bin/dev ./cmd/dev && exec bin/dev $(ARGS)
 
 test: ## everything below, each step even after a failure, with a summary: what CI runs
 	@.ci/test
