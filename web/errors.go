@@ -16,6 +16,7 @@ import (
 	"github.com/sottochat/sotto/messaging/server/account"
 	"github.com/sottochat/sotto/messaging/server/chat"
 	"github.com/sottochat/sotto/messaging/server/invite"
+	"github.com/sottochat/sotto/messaging/server/media"
 	"github.com/sottochat/sotto/tenant"
 	"github.com/sottochat/sotto/tenant/apikey"
 	"github.com/sottochat/sotto/tenant/egress"
@@ -126,6 +127,27 @@ func rows() []row {
 		{sso.ErrVisit, 410, "sign_in_over", "There is no such sign-in, or it is over. Start again."},
 		{sso.ErrPending, 202, "pending", "The member has not finished signing in yet."},
 		{sso.ErrCode, 422, "wrong_code", "That is not the code that the terminal shows."},
+
+		// Media. 460 is what the tus protocol's extension "checksum" calls a mismatch.
+		{media.ErrUnknown, 404, "not_found", nothingHere},
+		{media.ErrTooLarge, 413, "too_large", "The ciphertext is larger than this server keeps."},
+		{media.ErrSize, 422, "invalid_size", "Expected a size of at least one byte."},
+		{media.ErrQuota, 413, "quota", "This account stores all that it may. Room comes when devices have fetched what waits for them, or when it expires."},
+		{media.ErrTenantFull, 507, "storage_full", "There is no room for more at the moment. Nothing was changed."},
+		{media.ErrFull, 507, "storage_full", "There is no room for more at the moment. What was taken before stays; go on later."},
+		{media.ErrNobody, 409, "nobody", "There is no other device that could fetch it."},
+		{media.ErrOffset, 409, "offset", "The upload goes on at another offset. Ask for it with HEAD."},
+		{media.ErrTooLong, 413, "too_large", "The body is longer than what the upload lacks."},
+		{media.ErrSlow, 408, "too_slow", "The body came too slowly. What came is kept; ask with HEAD where to go on."},
+		{media.ErrCut, 400, "cut", "The body ended early. What came is kept; ask with HEAD where to go on."},
+		{media.ErrPieces, 409, "too_many_pieces", "The upload came in too many small chunks. Begin again, with larger ones."},
+		{media.ErrChecksum, 460, "checksum_mismatch", "The body has another checksum than its header says. Nothing of it is kept."},
+		{media.ErrDigest, 422, "digest_mismatch", "The whole ciphertext has another SHA-256 than was said. The upload is gone."},
+		{media.ErrDigestChanged, 409, "digest_changed", "Another SHA-256 was said before."},
+		{media.ErrBusy, 503, "busy", "As many transfers as this server takes are going on. Try again shortly."},
+		{media.ErrTooMany, 429, "too_many_transfers", "This account has as many transfers going on as it may. Let one end."},
+		{media.ErrMissing, 500, "internal", ourFault},
+		{media.ErrStore, 503, "unavailable", tryLater},
 
 		// The registry and what leaves the server.
 		{registry.ErrUnknown, 404, "not_found", nothingHere},
