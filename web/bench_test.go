@@ -147,6 +147,9 @@ type place struct {
 	host   string
 	key    string
 	signer ed25519.PrivateKey
+
+	keyring sync.Mutex
+	lacking map[string]string // keys by the scope that they lack
 }
 
 const issuer = "https://members.example"

@@ -29,6 +29,7 @@ func withLimits(body int64, wait time.Duration) echo.MiddlewareFunc {
 			}
 			ctx, cancel := context.WithTimeout(r.Context(), wait)
 			defer cancel()
+			defer c.SetRequest(r) // whoever answers an error has time of its own
 			r = r.WithContext(ctx)
 			r.Body = http.MaxBytesReader(c.Response(), r.Body, body)
 			c.SetRequest(r)
