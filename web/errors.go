@@ -152,6 +152,7 @@ func rows() []row {
 		// The registry and what leaves the server.
 		{registry.ErrUnknown, 404, "not_found", nothingHere},
 		{registry.ErrSuspended, 404, "not_found", nothingHere},
+		{registry.ErrActive, 409, "active_tenant", "The tenant is active. Suspend it first."},
 		{registry.ErrHostTaken, 409, "host_taken", "The host name belongs to a tenant already."},
 		{registry.ErrBrand, 422, "invalid_brand", "Expected a usable name, colour, language and mode."},
 		{registry.ErrHosts, 409, "full", "The tenant has all the hosts it may have."},
