@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/sottochat/sotto/messaging"
@@ -23,7 +24,7 @@ const (
 )
 
 // Sweeper removes what nobody waits for any more. It works as app_worker, a
-// tenant at a time, and starts no goroutine: the janitor calls it.
+// tenant at a time. Several nodes may sweep at once.
 type Sweeper struct {
 	db      *tenant.DB
 	objects Objects
@@ -38,7 +39,7 @@ func NewSweeper(db *tenant.DB, objects Objects, now func() time.Time) *Sweeper {
 
 // Sweep removes a tenant's blobs and uploads that have expired, that all
 // addressed devices have, or whose account or chat is gone, and returns how
-// many. Once an hour is enough: nothing that has expired is given out.
+// many.
 func (s *Sweeper) Sweep(ctx context.Context, id tenant.ID) (swept int, err error) {
 	for {
 		var batch []messaging.BlobID
@@ -80,9 +81,54 @@ func (s *Sweeper) remove(ctx context.Context, id tenant.ID, blob messaging.BlobI
 	return nil
 }
 
+const (
+	// sweepEvery is how often rows are looked at. Nothing that has expired is
+	// given out; the sweep gives its room back.
+	sweepEvery = time.Hour
+	// walkEvery is how many sweeps pass until every object is looked at.
+	walkEvery = 24
+	// tenantPage is how many tenants are listed at a time.
+	tenantPage = 200
+)
+
+// Run sweeps until the context ends. It starts no goroutine; whoever starts it
+// in one waits for it. tenants lists those after one, in the order of their ids.
+func (s *Sweeper) Run(ctx context.Context, tenants func(ctx context.Context, after tenant.ID, limit int) ([]tenant.ID, error), log *slog.Logger) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		err := s.sweepAll(ctx, tenants)
+		if err == nil && n%walkEvery == 0 {
+			_, err = s.SweepObjects(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Error("sweep of media", "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Sweeper) sweepAll(ctx context.Context, tenants func(context.Context, tenant.ID, int) ([]tenant.ID, error)) error {
+	for after := (tenant.ID{}); ; {
+		page, err := tenants(ctx, after, tenantPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, id := range page {
+			if _, err := s.Sweep(ctx, id); err != nil {
+				return err
+			}
+		}
+		after = page[len(page)-1]
+	}
+}
+
 // SweepObjects removes the objects that no row names, of all tenants and of
-// those that are no more, and returns how many. It looks at every object; once
-// a day is enough.
+// those that are no more, and returns how many.
 func (s *Sweeper) SweepObjects(ctx context.Context) (swept int, err error) {
 	old := s.now().Add(-OrphanAge)
 	var batch []Key

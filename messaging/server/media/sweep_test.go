@@ -2,7 +2,10 @@ package media_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"log/slog"
+	"runtime"
 	"testing"
 	"time"
 
@@ -124,4 +127,34 @@ func TestSweepObjects(t *testing.T) {
 	if _, err := b.fetch(b.bob, blob); err != nil || b.files() != 2 {
 		t.Errorf("the blob: %v, %d files", err, b.files())
 	}
+}
+
+// Run sweeps every tenant that is listed, page by page, and the store, at once
+// and on its own, and ends with its context.
+func TestRun(t *testing.T) {
+	b := newBench(t, media.Config{})
+	b.send(content(10))
+	if _, err := b.objects.Put(t.Context(), storetest.NewKey(tenant.NewID()), bytes.NewReader(content(10))); err != nil {
+		t.Fatal(err)
+	}
+	b.advance(31 * 24 * time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	pages := [][]tenant.ID{{tenant.NewID(), tenant.NewID()}, {b.tenant}, nil}
+	go func() {
+		defer close(done)
+		b.sweeper.Run(ctx, func(_ context.Context, after tenant.ID, _ int) ([]tenant.ID, error) {
+			page := pages[0]
+			if pages = pages[1:]; len(page) == 1 && after == (tenant.ID{}) {
+				t.Error("the second page begins again")
+			}
+			return page, nil
+		}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	}()
+	for b.files() > 0 {
+		runtime.Gosched()
+	}
+	cancel()
+	<-done
+	b.nothingIsLeft()
 }
