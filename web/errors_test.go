@@ -59,8 +59,6 @@ func isInternal(name string) bool {
 		return true
 	case strings.HasPrefix(name, "messaging/server/mailbox."), strings.HasPrefix(name, "messaging/server/relay."): // they travel in frames
 		return true
-	case strings.HasPrefix(name, "messaging/server/media"): // its mount answers for itself
-		return true
 	case name == "web.ErrPanic":
 		return web.HasWords(web.ErrPanic)
 	}

@@ -2,22 +2,25 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sottochat/sotto/messaging"
 	"github.com/sottochat/sotto/messaging/server/account"
+	"github.com/sottochat/sotto/messaging/server/chat"
 	"github.com/sottochat/sotto/messaging/server/invite"
+	"github.com/sottochat/sotto/messaging/server/mailbox"
+	"github.com/sottochat/sotto/messaging/server/media"
+	"github.com/sottochat/sotto/messaging/server/relay"
+	"github.com/sottochat/sotto/messaging/wire"
 	"github.com/sottochat/sotto/tenant"
 	"github.com/sottochat/sotto/tenant/apikey"
 	"github.com/sottochat/sotto/tenant/egress"
@@ -29,6 +32,7 @@ import (
 	"github.com/sottochat/sotto/web"
 	"github.com/sottochat/sotto/web/api"
 	"github.com/sottochat/sotto/web/clientapi"
+	webmedia "github.com/sottochat/sotto/web/media"
 	"github.com/sottochat/sotto/web/public"
 	"github.com/sottochat/sotto/web/socket"
 	"github.com/sottochat/sotto/web/words"
@@ -45,7 +49,10 @@ func (p program) serve(ctx context.Context) error {
 	if len(c.egressAllow) > 0 {
 		log.Warn("tests only: private addresses may be reached", "setting", "TEST_EGRESS_ALLOW", "addresses", c.egressAllow)
 	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	// What everything else stands on.
 	dbs, err := openDatabases(ctx, c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDatabase, err)
@@ -55,74 +62,83 @@ func (p program) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w TEST_EGRESS_ALLOW: %w", errSetting, err)
 	}
-
+	objects, err := openObjects(c)
+	if err != nil {
+		return fmt.Errorf("%w MEDIA_DIR: %w", errSetting, err)
+	}
 	now := c.now()
+	shared, err := openShared(c, now)
+	if err != nil {
+		return err
+	}
+	defer shared.close()
+
+	// Rules.
 	secrets := secret.New(c.masters)
 	sites := registry.New(dbs.web, now)
 	tenants := registry.NewOperator(dbs.operator, now)
+	signIn := sso.New(sso.Config{DB: dbs.web, Secrets: secrets, Egress: out, Now: now})
 	accounts := account.New(dbs.web, secrets, now)
 	invites := invite.New(secrets, now)
-	signIn := sso.New(sso.Config{DB: dbs.web, Secrets: secrets, Egress: out, Now: now})
+	chats := chat.New(invites, accounts, nil, now)
 	webhooks := webhook.New(secrets, out, now)
-	deliverer := &webhook.Deliverer{DB: dbs.worker, Secrets: secrets, Client: out, Now: now, Log: log, Tenants: pages(tenants)}
+	blobs := media.New(dbs.web, objects, chats, media.Config{Now: now})
 
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// Live connections.
+	boxes := mailbox.New(dbs.relay, mailbox.Config{Now: now})
+	defer boxes.Close()
+	hub := relay.New(relay.Services{DB: dbs.web, Mailbox: boxes, Logs: accounts, Keys: accounts, Slots: accounts, Chats: chats, Invites: invites,
+		Tickets: tickets{accounts}, Sends: shared.sends, Asks: shared.asks}, shared.bus, shared.bus, relay.Options{Now: now, Metrics: relay.NewMetrics(metrics), Log: log})
+	defer hub.Close()
+
+	// Jobs.
+	deliverer := &webhook.Deliverer{DB: dbs.worker, Secrets: secrets, Client: out, Now: now, Log: log, Tenants: pages(tenants)}
+	janitor := janitor{tenants: pages(tenants), db: dbs.worker, sso: signIn, mailbox: mailbox.NewSweeper(dbs.worker, now),
+		media: media.NewSweeper(dbs.worker, objects, now), wake: hub.Wake, log: log}
+	var jobs sync.WaitGroup
+	jobsCtx, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+	jobs.Go(func() { deliverer.Run(jobsCtx) })
+	jobs.Go(func() { janitor.run(jobsCtx) })
+	defer func() { stopJobs(); jobs.Wait() }()
+
 	var draining atomic.Bool
+	told := func(ctx context.Context, id tenant.ID, who account.Who) {
+		if err := hub.NewLogin(ctx, id, who); err != nil {
+			log.Error("new login not told", "tenant", id.String(), "error", err.Error())
+		}
+	}
 	server := web.New(web.Deps{
 		Sites:  sites,
-		Public: public.Pages{DB: dbs.web, Accounts: accounts, Invites: invites, SSO: signIn, Words: words.All()},
+		Public: public.Pages{DB: dbs.web, Accounts: accounts, Invites: invites, SSO: signIn, Words: words.All(), SignedIn: told},
 		API: api.API{DB: dbs.web, Secrets: secrets, Keys: apikey.New(now), Once: once.New(now), Accounts: accounts, Invites: invites,
-			Webhooks: webhooks, Cut: func(tenant.ID, messaging.AccountID) {}, Wake: deliverer.Wake},
-		Client:         clientapi.API{Accounts: accounts, SSO: signIn},
-		Socket:         socket.Socket{Accounts: accounts},
+			Webhooks: webhooks, Wake: deliverer.Wake, Cut: func(id tenant.ID, of messaging.AccountID) { hub.Cut(id, of, 0, wire.CloseSuspended) }},
+		Client: clientapi.API{Accounts: accounts, SSO: signIn, SignedIn: told},
+		Socket: socket.Socket{Accounts: accounts, Relay: upgraded{hub}},
+		Mounts: []web.Mount{{Prefix: webmedia.Prefix, MaxBody: webmedia.MaxBody, Time: webmedia.RequestTime,
+			Routes: webmedia.API{Accounts: accounts, Blobs: blobs}.Routes}},
 		Ready:          readiness(dbs.web, &draining),
 		Log:            log,
 		Metrics:        metrics,
 		TrustedProxies: c.proxies,
 	})
-
-	var jobs sync.WaitGroup
-	jobsCtx, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
-	jobs.Go(func() { deliverer.Run(jobsCtx) })
-	defer func() { stopJobs(); jobs.Wait() }()
-
-	return p.listen(ctx, c, log, server.Handler(), web.Private(metrics), func() { draining.Store(true) })
+	return p.listen(ctx, c, log, server.Handler(), web.Private(metrics), func(ctx context.Context) {
+		draining.Store(true)
+		hub.Drain(ctx)
+	})
 }
 
-// databases are the pools, one a role.
-type databases struct {
-	web, worker *tenant.DB
-	operator    *tenant.Operator
+// tickets are those of accounts, under the relay's name for using one.
+type tickets struct{ *account.Service }
+
+func (t tickets) Redeem(ctx context.Context, id tenant.ID, ticket []byte) (account.Who, error) {
+	return t.UseTicket(ctx, id, ticket)
 }
 
-func openDatabases(ctx context.Context, c config) (d databases, err error) {
-	at := func(url string) tenant.Config {
-		return tenant.Config{URL: url, MaxConns: c.conns, AllowUnsafeDurability: c.unsafeDurability}
-	}
-	if d.web, err = tenant.Open(ctx, at(c.web)); err != nil {
-		return d, err
-	}
-	if d.worker, err = tenant.Open(ctx, at(c.worker)); err != nil {
-		d.close()
-		return d, err
-	}
-	if d.operator, err = tenant.OpenOperator(ctx, at(c.operator)); err != nil {
-		d.close()
-	}
-	return d, err
-}
+// upgraded hands WebSockets to the hub.
+type upgraded struct{ hub *relay.Hub }
 
-func (d databases) close() {
-	if d.operator != nil {
-		d.operator.Close()
-	}
-	if d.worker != nil {
-		d.worker.Close()
-	}
-	if d.web != nil {
-		d.web.Close()
-	}
+func (u upgraded) Serve(ctx context.Context, conn *websocket.Conn, id tenant.ID, who *account.Who) {
+	u.hub.Serve(ctx, relay.NewSocket(conn), id, who)
 }
 
 func pages(tenants *registry.Operator) func(context.Context, tenant.ID, int) ([]tenant.ID, error) {
@@ -150,65 +166,4 @@ func readiness(db *tenant.DB, draining *atomic.Bool) func(context.Context) error
 		defer cancel()
 		return db.Ping(ctx)
 	}
-}
-
-// listening is the one line on standard output.
-type listening struct {
-	Listening string `json:"listening"`
-	Metrics   string `json:"metrics,omitempty"`
-}
-
-// listen serves until ctx ends, then drains and stops within the drain time.
-func (p program) listen(ctx context.Context, c config, log *slog.Logger, handler, private http.Handler, drain func()) error {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", c.listen)
-	if err != nil {
-		return fmt.Errorf("%w LISTEN: %w", errSetting, err)
-	}
-	line := listening{Listening: listener.Addr().String()}
-	servers := []*http.Server{web.HTTPServer(handler, log)}
-	listeners := []net.Listener{listener}
-	if c.metrics != "" {
-		extra, err := config.Listen(ctx, "tcp", c.metrics)
-		if err != nil {
-			listener.Close()
-			return fmt.Errorf("%w METRICS_LISTEN: %w", errSetting, err)
-		}
-		line.Metrics = extra.Addr().String()
-		// Profiles take longer than answers to the public.
-		servers = append(servers, &http.Server{Handler: private, ReadHeaderTimeout: 5 * time.Second})
-		listeners = append(listeners, extra)
-	}
-	ended := make(chan error, len(servers))
-	for i, s := range servers {
-		go func() { ended <- s.Serve(listeners[i]) }()
-	}
-	if err := json.NewEncoder(p.stdout).Encode(line); err != nil {
-		return err
-	}
-	select {
-	case err = <-ended:
-	case <-ctx.Done():
-		log.Info("draining", "seconds", c.drain.Seconds())
-		drain()
-	}
-	return errors.Join(ignoreClosed(err), shutDown(ctx, c.drain, servers))
-}
-
-func shutDown(ctx context.Context, wait time.Duration, servers []*http.Server) (err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
-	defer cancel()
-	for _, s := range servers {
-		if s.Shutdown(ctx) != nil {
-			err = errors.Join(err, s.Close()) // what is not done by now is cut off
-		}
-	}
-	return err
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }

@@ -36,6 +36,8 @@ type Visits interface {
 type API struct {
 	Accounts Accounts
 	SSO      Visits
+	// SignedIn tells the member's devices of a new session; nil: nobody is told.
+	SignedIn func(ctx context.Context, id tenant.ID, who account.Who)
 }
 
 type visit struct {
@@ -88,9 +90,12 @@ func (a API) Poll(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	token, _, err := a.Accounts.SignIn(ctx, id, who.Subject)
+	token, member, err := a.Accounts.SignIn(ctx, id, who.Subject)
 	if err != nil {
 		return err
+	}
+	if a.SignedIn != nil {
+		a.SignedIn(ctx, id, member)
 	}
 	return c.JSON(http.StatusOK, polled{"signed_in", token.Reveal()})
 }

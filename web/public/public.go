@@ -5,6 +5,7 @@
 package public
 
 import (
+	"context"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,6 +28,8 @@ type Pages struct {
 	Invites  *invite.Service
 	SSO      SSO
 	Words    []words.Catalogue
+	// SignedIn tells the member's devices of a new session; nil: nobody is told.
+	SignedIn func(ctx context.Context, id tenant.ID, who account.Who)
 }
 
 // words returns the catalogue for a visitor.

@@ -135,9 +135,12 @@ func (p Pages) Finish(c echo.Context) error {
 			return err
 		}
 	}
-	token, _, err := p.Accounts.SignIn(ctx, id, who.Subject)
+	token, member, err := p.Accounts.SignIn(ctx, id, who.Subject)
 	if err != nil {
 		return err
+	}
+	if p.SignedIn != nil {
+		p.SignedIn(ctx, id, member)
 	}
 	auth.SetCookie(c, visitCookie, "", 0)
 	auth.SetCookie(c, ticketCookie, "", 0)
