@@ -126,7 +126,7 @@ begin
   end loop;
   -- A relay's transaction carries the sends of many tenants; it reads who is addressed and changes nothing here.
   foreach name in array array['account', 'account_head', 'device'] loop
-    execute format('create policy tenant_set on %I for select to app_relay using (tenant_id = any (app_tenants()))', name);
+    execute format('create policy tenant_set on %I for select to app_relay using (tenant_id = any ((select app_tenants())::uuid[]))', name);
     execute format('grant select on %I to app_relay', name);
   end loop;
 end

@@ -33,7 +33,7 @@ alter table chat enable row level security;
 alter table chat force row level security;
 create policy tenant_own on chat to app_web, app_worker
   using (tenant_id = app_tenant()) with check (tenant_id = app_tenant());
-create policy tenant_set on chat for select to app_relay using (tenant_id = any (app_tenants()));
+create policy tenant_set on chat for select to app_relay using (tenant_id = any ((select app_tenants())::uuid[]));
 grant select, insert on chat to app_web;
 grant update (state, opener_stance, peer_stance, entry_id) on chat to app_web;
 grant select on chat to app_relay;

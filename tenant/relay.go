@@ -42,8 +42,22 @@ func (db *RelayDB) InSet(ctx context.Context, ids []ID, fn func(SetTx) error) er
 	if len(ids) == 0 || len(ids) > MaxSet || slices.Contains(ids, ID{}) {
 		return fmt.Errorf("%w: expected 1 to %d tenants, received %d", ErrDenied, MaxSet, len(ids))
 	}
-	return within(ctx, db.pool, setting{"app.tenant_ids", setOf(ids)}, ID{}, func(tx Tx) error { return fn(SetTx{tx}) })
+	return within(ctx, db.pool, setting{"app.tenant_ids", setOf(ids)}, ID{}, func(tx Tx) error {
+		if _, err := tx.Exec(ctx, relayPlans); err != nil {
+			return err
+		}
+		return fn(SetTx{tx})
+	})
 }
+
+// relayPlans fixes how a relay's statements are carried out, for the
+// transaction. They take arrays of any length: planned anew for each, over the
+// partitions, they cost more to plan than to run. And each looks rows up by whole
+// primary keys: a plan that was made while a table was small or not analysed yet
+// must not read all of it later.
+const relayPlans = `select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
+	set_config('enable_bitmapscan', 'off', true), set_config('enable_material', 'off', true), set_config('enable_hashjoin', 'off', true),
+	set_config('enable_mergejoin', 'off', true)`
 
 // setOf is the text form of uuid[].
 func setOf(ids []ID) string {

@@ -74,42 +74,58 @@ func headOf(sequence *int64, hash []byte) (h wire.LogHead) {
 // still hold the send (docs/protocol.md section 13.5), and a day.
 const receiptLife = wire.MaxExpirySeconds*time.Second + 24*time.Hour
 
-// insertSends stores receipts and envelopes. A send whose receipt another node
-// has inserted in the meantime stores no envelope: its insert waits for that
-// node's transaction, and then finds it there or not. Positions are taken in
-// the order of the batch; receipts are inserted in the order of their keys, so
-// that two nodes that insert the same ones do not wait for each other.
+// insertSends stores receipts and then the envelopes of the sends whose receipt
+// is new. Where another node is inserting the same receipt, the insert waits for
+// that node's transaction and then finds it there or not. Positions are taken
+// in the order of the batch; receipts are inserted in the order of their keys,
+// so that two nodes that insert the same ones do not wait for each other.
 func insertSends(ctx context.Context, tx tenant.SetTx, sends []*op, m *Mailbox) error {
 	now := m.cfg.Now()
-	var r receiptColumns
-	for _, o := range slices.SortedFunc(slices.Values(sends), byKey) {
-		r.add(o, now.Add(receiptLife))
+	taken, err := insertReceipts(ctx, tx, sends, now.Add(receiptLife))
+	if err != nil {
+		return err
 	}
 	var e envelopeColumns
 	for _, o := range sends {
+		if !taken[o.key()] {
+			o.set, o.out = nil, Outcome{Verdict: Accepted, Repeated: true}
+		}
 		for i := range o.set {
 			e.add(o, &o.set[i], m.expiry(now, o.send))
 		}
 	}
-	_, err := tx.Exec(ctx, `
-		with taken as (
-			insert into send_receipt (tenant_id, account_id, device_id, message_id, expires_on)
-			select * from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::date[])
-			on conflict do nothing
-			returning tenant_id, account_id, device_id, message_id
-		)
+	if len(e.bodies) == 0 {
+		return nil
+	}
+	_, err = tx.Exec(ctx, `
 		insert into mailbox (tenant_id, account_id, device_id, position, registration_id, kind, sender_id, sender_device, chat_id, message_id, received_at, expires_at, body)
-		select e.tenant_id, e.account_id, e.device_id, nextval('mailbox_position'), e.registration_id, e.kind, e.sender_id, e.sender_device, e.chat_id, e.message_id, $17, e.expires_at, e.body
-		from (
-			select e.* from unnest($6::uuid[], $7::uuid[], $8::smallint[], $9::int[], $10::smallint[], $11::uuid[], $12::smallint[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::bytea[])
-				with ordinality as e (tenant_id, account_id, device_id, registration_id, kind, sender_id, sender_device, chat_id, message_id, expires_at, body, n)
-			join taken t on t.tenant_id = e.tenant_id and t.account_id = e.sender_id and t.device_id = e.sender_device and t.message_id = e.message_id
-			order by e.n
-		) e`,
-		r.tenants, r.accounts, r.devices, r.messages, r.expires,
+		select e.tenant_id, e.account_id, e.device_id, nextval('mailbox_position'), e.registration_id, e.kind, e.sender_id, e.sender_device, e.chat_id, e.message_id, $12, e.expires_at, e.body
+		from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[], $5::smallint[], $6::uuid[], $7::smallint[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::bytea[])
+			as e (tenant_id, account_id, device_id, registration_id, kind, sender_id, sender_device, chat_id, message_id, expires_at, body)`,
 		e.tenants, e.accounts, e.devices, e.registrations, e.kinds, e.senders, e.senderDevices, e.chats, e.messages, e.expires, e.bodies,
 		now.Truncate(arrivalPrecision))
 	return err
+}
+
+// insertReceipts returns the sends whose receipts were not there.
+func insertReceipts(ctx context.Context, tx tenant.SetTx, sends []*op, expires time.Time) (map[key]bool, error) {
+	var r receiptColumns
+	for _, o := range slices.SortedFunc(slices.Values(sends), byKey) {
+		r.add(o, expires)
+	}
+	taken := make(map[key]bool, len(sends))
+	return taken, tx.Query(ctx, func(scan func(...any) error) error {
+		var k key
+		var device int16
+		err := scan((*[16]byte)(&k.tenant), (*[16]byte)(&k.Account), &device, (*[16]byte)(&k.message))
+		k.Device = messaging.DeviceID(device)
+		taken[k] = true
+		return err
+	}, `
+		insert into send_receipt (tenant_id, account_id, device_id, message_id, expires_on)
+		select * from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::date[])
+		on conflict do nothing
+		returning tenant_id, account_id, device_id, message_id`, r.tenants, r.accounts, r.devices, r.messages, r.expires)
 }
 
 func byKey(a, b *op) int {

@@ -64,13 +64,14 @@ func selectMail(ctx context.Context, tx tenant.SetTx, batch []*read) error {
 		join tenant t on t.tenant_id = q.tenant_id
 		join account a on a.tenant_id = q.tenant_id and a.account_id = q.account_id
 		join device d on d.tenant_id = q.tenant_id and d.account_id = q.account_id and d.device_id = q.device_id
+		cross join lateral (select q.passed::bigint[] as passed offset 0) k
 		left join lateral (
 			select w.*, w.whole > w.kept as more from (
 				select v.*, count(*) over () as whole, count(*) filter (where v.bytes <= q.budget or v.bytes = v.own) over () as kept from (
 					select u.*, octet_length(u.body) + $9::int as own, sum(octet_length(u.body) + $9::int) over (order by u.position) as bytes from (
 						select m.position, m.kind, m.sender_id, m.sender_device, m.chat_id, m.message_id, m.received_at, m.body from mailbox m
 						where m.tenant_id = q.tenant_id and m.account_id = q.account_id and m.device_id = q.device_id
-							and m.registration_id = d.registration_id and m.position <> all (q.passed::bigint[])
+							and m.registration_id = d.registration_id and m.position <> all (k.passed)
 						order by m.position limit q.most
 					) u
 				) v

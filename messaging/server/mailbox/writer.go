@@ -23,6 +23,8 @@ type writer struct {
 	acksMu sync.Mutex
 	acks   []ack
 
+	most int // envelopes of a batch: maxEnvelopes
+
 	// Owned by run.
 	held  *op // the first send of the next batch
 	batch []*op
@@ -36,7 +38,7 @@ type ack struct {
 }
 
 func newWriter(m *Mailbox) *writer {
-	return &writer{mailbox: m, sends: make(chan *op, queued), ackable: make(chan struct{}, 1), seen: map[key]bool{}}
+	return &writer{mailbox: m, most: maxEnvelopes, sends: make(chan *op, queued), ackable: make(chan struct{}, 1), seen: map[key]bool{}}
 }
 
 // run is the writer's goroutine.
@@ -88,7 +90,7 @@ func (w *writer) collect() {
 			o.fail()
 			continue
 		}
-		if len(w.batch) > 0 && (w.seen[o.key()] || envelopes+len(o.send.Envelopes) > maxEnvelopes) {
+		if len(w.batch) > 0 && (w.seen[o.key()] || envelopes+len(o.send.Envelopes) > w.most) {
 			w.held = o
 			return
 		}
