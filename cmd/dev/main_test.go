@@ -97,6 +97,8 @@ func begin(t *testing.T, dir string, more ...string) *command {
 	}
 	c := &command{Cmd: exec.Command(program, append([]string{"--dir", dir, "--listen", "127.0.0.1:0", "--json"}, more...)...)}
 	c.Stderr = &c.stderr
+	// What somebody exported for another server must not reach this one.
+	c.Env = append(os.Environ(), "WORKER_DATABASE_URL=postgres://production.invalid/sotto")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

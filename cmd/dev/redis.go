@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -92,6 +93,9 @@ func shutdown(conn net.Conn) error {
 	answer, err := io.ReadAll(io.LimitReader(conn, 256))
 	if len(answer) > 0 {
 		return fmt.Errorf("it answered %q", answer)
+	}
+	if errors.Is(err, syscall.ECONNRESET) {
+		return nil // it ended as well
 	}
 	return err
 }
