@@ -86,11 +86,11 @@ func (db *DB) HostOf(ctx context.Context, host string) (id ID, err error) {
 
 type setting struct{ name, value string }
 
-// within opens the transaction and makes its one setting in the same round
-// trip. The setting is local to the transaction (third argument true): the next
+// within opens the transaction and makes its one setting, and runs what more
+// says, in the same round trip. The setting is local to the transaction (third argument true): the next
 // borrower of the connection finds the empty string, which app_tenant() reads
 // as no tenant.
-func within(ctx context.Context, pool *pgxpool.Pool, s setting, id ID, fn func(Tx) error) (err error) {
+func within(ctx context.Context, pool *pgxpool.Pool, s setting, id ID, fn func(Tx) error, more ...string) (err error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return clean(err)
@@ -100,6 +100,9 @@ func within(ctx context.Context, pool *pgxpool.Pool, s setting, id ID, fn func(T
 	var begin pgx.Batch
 	begin.Queue(`begin`)
 	begin.Queue(`select set_config($1, $2, true)`, s.name, s.value)
+	for _, sql := range more {
+		begin.Queue(sql)
+	}
 	if err := conn.SendBatch(ctx, &begin).Close(); err != nil {
 		return clean(err)
 	}

@@ -42,12 +42,7 @@ func (db *RelayDB) InSet(ctx context.Context, ids []ID, fn func(SetTx) error) er
 	if len(ids) == 0 || len(ids) > MaxSet || slices.Contains(ids, ID{}) {
 		return fmt.Errorf("%w: expected 1 to %d tenants, received %d", ErrDenied, MaxSet, len(ids))
 	}
-	return within(ctx, db.pool, setting{"app.tenant_ids", setOf(ids)}, ID{}, func(tx Tx) error {
-		if _, err := tx.Exec(ctx, relayPlans); err != nil {
-			return err
-		}
-		return fn(SetTx{tx})
-	})
+	return within(ctx, db.pool, setting{"app.tenant_ids", setOf(ids)}, ID{}, func(tx Tx) error { return fn(SetTx{tx}) }, relayPlans)
 }
 
 // relayPlans fixes how a relay's statements are carried out, for the
