@@ -250,8 +250,12 @@ func (s *Service) Permanent(ctx context.Context, tx tenant.Tx, account messaging
 }
 
 // List returns a page of the account's invites in the order of their ids, and
-// where the next page begins (zero: nowhere).
+// where the next page begins (zero: nowhere). A profile that nobody asked for yet
+// is made: its permanent invite belongs on the first page.
 func (s *Service) List(ctx context.Context, tx tenant.Tx, account messaging.AccountID, after ID, limit int) (page []Invite, next ID, err error) {
+	if _, err := s.Profile(ctx, tx, account); err != nil {
+		return nil, ID{}, fmt.Errorf("list invites: %w", err)
+	}
 	page, err = selectInvites(ctx, tx, account, after, limit+1)
 	if err != nil {
 		return nil, ID{}, fmt.Errorf("list invites: %w", err)
