@@ -23,6 +23,12 @@ func (a API) download(c echo.Context) error {
 		return err
 	}
 	defer b.Close()
+	control := http.NewResponseController(c.Response())
+	// The server's time for reading a request is over long before a download is;
+	// when it runs out, the request's context ends.
+	if control.SetReadDeadline(time.Time{}) != nil {
+		return errControl
+	}
 	h := c.Response().Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", "attachment")
@@ -30,7 +36,7 @@ func (a API) download(c echo.Context) error {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("ETag", `"`+blob.String()+`"`) // what a blob holds never changes
-	w := &pacedWriter{ResponseWriter: c.Response(), control: http.NewResponseController(c.Response()), idle: a.idle()}
+	w := &pacedWriter{ResponseWriter: c.Response(), control: control, idle: a.idle()}
 	http.ServeContent(w, oneRange(c.Request()), "", time.Time{}, b)
 	return nil
 }

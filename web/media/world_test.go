@@ -218,6 +218,15 @@ func (b *bench) request(by member, method, path string, h header, body io.Reader
 	return r
 }
 
+// serverSide is a request as the server's handler sees it.
+func serverSide(b *bench, method, path string, h header, body []byte) *http.Request {
+	b.Helper()
+	r := httptest.NewRequestWithContext(b.Context(), method, path, bytes.NewReader(body))
+	client := b.request(b.alice, method, path, h, nil)
+	r.Host, r.Header = client.Host, client.Header
+	return r
+}
+
 // do sends a request and returns the answer with its body read.
 func (b *bench) do(by member, method, path string, h header, body io.Reader) (*http.Response, []byte) {
 	b.Helper()

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 type bench struct {
 	*testing.T
 	db      *tenant.DB
+	worker  *tenant.DB
 	tenant  tenant.ID
 	dir     string
 	objects media.Objects
@@ -60,6 +61,7 @@ func newBench(t *testing.T, cfg media.Config) *bench {
 	}
 	t.Cleanup(worker.Close)
 	cfg.Now = b.now
+	b.worker = worker
 	b.objects = objects
 	b.service = media.New(b.db, objects, chat.New(nil, nil, nil, b.now), cfg)
 	b.sweeper = media.NewSweeper(worker, objects, b.now)

@@ -49,6 +49,18 @@ func TestSweepExpired(t *testing.T) {
 	b.nothingIsLeft()
 }
 
+// An upload that goes on after the sweep has seen it stale stays.
+func TestSweepLooksAgain(t *testing.T) {
+	b := newBench(t, media.Config{})
+	blob := b.send(content(10))
+	if err := media.Remove(b.sweeper, t.Context(), b.tenant, blob); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.fetch(b.bob, blob); err != nil {
+		t.Errorf("swept though it is not stale: %v", err)
+	}
+}
+
 // More than one batch, and the accounts that store nothing are forgotten.
 func TestSweepMany(t *testing.T) {
 	b := newBench(t, media.Config{})
@@ -81,11 +93,7 @@ func TestSweepOfWhatIsGone(t *testing.T) {
 		b.bob, b.bob2 = b.member()
 		b.chat = b.open(b.alice, b.bob)
 		b.send(content(10))
-		worker, err := tenant.Open(t.Context(), tenant.Config{URL: database.URL("app_worker"), AllowUnsafeDurability: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := worker.In(t.Context(), b.tenant, func(tx tenant.Tx) error {
+		if err := b.worker.In(t.Context(), b.tenant, func(tx tenant.Tx) error {
 			sql := `delete from chat where tenant_id = $1 and chat_id = $2`
 			id := [16]byte(b.chat)
 			if d == "account" {
@@ -96,7 +104,6 @@ func TestSweepOfWhatIsGone(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		worker.Close()
 		b.sweep(1)
 		b.nothingIsLeft()
 	}
