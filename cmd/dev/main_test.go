@@ -63,6 +63,22 @@ func postgres() error {
 	return err
 }
 
+// dependOnSources looks into every folder that the program and the server are
+// built from: `go test` repeats an old verdict unless a file changed that this
+// process has opened in a test, and the programs are other processes.
+var dependOnSources = sync.OnceValue(func() error {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.Dir}}{{end}}", ".", "../server").Output()
+	if err != nil {
+		return fmt.Errorf("list the packages of the programs: %w", err)
+	}
+	for dir := range strings.Lines(string(out)) {
+		if _, err := os.ReadDir(strings.TrimSpace(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
 // command is one run of the program.
 type command struct {
 	*exec.Cmd
@@ -94,6 +110,9 @@ func begin(t *testing.T, dir string, more ...string) *command {
 	t.Helper()
 	if program == "" {
 		t.Skip(pglocal.ErrMissing)
+	}
+	if err := dependOnSources(); err != nil {
+		t.Fatal(err)
 	}
 	c := &command{Cmd: exec.Command(program, append([]string{"--dir", dir, "--listen", "127.0.0.1:0", "--json"}, more...)...)}
 	c.Stderr = &c.stderr

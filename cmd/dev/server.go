@@ -75,6 +75,7 @@ func serverSettings(h *home, d database, redis string, at addresses) ([]string, 
 		"REDIS_URL=" + redis,
 		"MASTER_KEYS=" + masters,
 		"LISTEN=" + at.chatListen(),
+		"MEDIA_DIR=" + h.path("media"),
 		"TEST_EGRESS_ALLOW=" + at.demoHost(),
 	}, nil
 }
