@@ -132,7 +132,6 @@ func TestIdempotency(t *testing.T) {
 func TestStrictJSON(t *testing.T) {
 	b := newBench(t)
 	p := b.place(".example")
-	before := p.state()
 	for body, field := range map[string]string{
 		`{"subject":"a","subject":"b"}`:         "subject",
 		`{"Subject":"a"}`:                       "Subject",
@@ -165,7 +164,7 @@ func TestStrictJSON(t *testing.T) {
 		}
 	}
 	owner, _ := p.member("owner")
-	before = p.state()
+	before := p.state()
 	for _, body := range []string{`{"max_uses":0}`, `{"max_uses":-1}`, `{"max_uses":1e3}`, `{"max_uses":1.5}`, `{"max_uses":"1"}`, `{"max_uses":1000001}`,
 		`{"max_uses":99999999999999999999}`, `{"expires_in":0}`, `{"expires_in":315360001}`, `{"label":"` + strings.Repeat("l", 65) + `"}`, `{"label":"a\u0000b"}`,
 		`{"label":"\u202e"}`, `{"tenant_id":"x"}`} {

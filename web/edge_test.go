@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sottochat/sotto/messaging/server/limit"
 	"github.com/sottochat/sotto/tenant"
 	"github.com/sottochat/sotto/web"
 	"github.com/sottochat/sotto/web/auth"
@@ -278,6 +280,32 @@ func TestMetrics(t *testing.T) {
 		if a := p.do("GET", path, ""); a.status != 404 {
 			t.Errorf("%s on the public listener: %d", path, a.status)
 		}
+	}
+}
+
+// INV-10, WEB-23: guessing ends in 429 with a time, whatever address a client claims;
+// another tenant's visitors feel nothing.
+func TestGuessingIsLimited(t *testing.T) {
+	b := newBench(t, func(d *web.Deps) {
+		start := time.Now()
+		d.Limits = limit.NewMemory(func() time.Time { return start })
+	})
+	p, other := b.place(".example"), b.place(".example")
+	refused := 0
+	for n := range 210 {
+		a := p.do("GET", "/i/"+strings.Repeat("A", 22), "", fmt.Sprintf("X-Forwarded-For: 203.0.113.%d", n), fmt.Sprintf("X-Real-IP: 203.0.113.%d", n))
+		switch {
+		case a.status == 429 && a.header.Get("Retry-After") != "":
+			refused++
+		case a.status != 404:
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	if refused != 10 {
+		t.Errorf("%d of 210 refused, the burst is 200", refused)
+	}
+	if a := other.do("GET", "/i/"+strings.Repeat("A", 22), ""); a.status != 404 {
+		t.Errorf("another tenant: %d", a.status)
 	}
 }
 

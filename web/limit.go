@@ -2,11 +2,18 @@ package web
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/sottochat/sotto/messaging/server/limit"
+	"github.com/sottochat/sotto/web/auth"
+	"github.com/sottochat/sotto/web/problem"
 )
 
 const (
@@ -49,5 +56,36 @@ func onePath(next echo.HandlerFunc) echo.HandlerFunc {
 			return echo.ErrNotFound
 		}
 		return next(c)
+	}
+}
+
+// pageRate is what one address may ask of one tenant. People behind one address are many;
+// who guesses invite tokens or keys needs 2^127 tries whatever the rate is, and
+// is kept from being a load.
+func pageRate() limit.Rate { return limit.PerSecond(10, 200) }
+
+// hostRate is for a host's server, which asks for all its members.
+func hostRate() limit.Rate { return limit.PerSecond(100, 1000) }
+
+// limited refuses an address that asks for too much. The address is hashed under
+// a key that this process made and forgets: it is kept nowhere.
+func (s *Server) limited(what string, rate limit.Rate) echo.MiddlewareFunc {
+	var key [sha256.Size]byte
+	rand.Read(key[:])
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if s.deps.Limits == nil {
+				return next(c)
+			}
+			mac := hmac.New(sha256.New, key[:])
+			mac.Write([]byte(c.RealIP()))
+			subject := mac.Sum(nil)[:16]
+			if wait := s.deps.Limits.Take(c.Request().Context(), limit.NewKey(auth.SiteOf(c).Tenant, what, subject...), rate, 1); wait > 0 {
+				told := problem.New(http.StatusTooManyRequests, "too_many_requests", "Too many requests from this address. Try again later.")
+				told.RetryAfter = wait
+				return told
+			}
+			return next(c)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -133,5 +132,3 @@ func callers() (names []string) {
 type quiet struct{ slog.Handler }
 
 func (quiet) Enabled(context.Context, slog.Level) bool { return false }
-
-func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }

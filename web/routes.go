@@ -36,7 +36,8 @@ func (s *Server) routes() {
 	get(files, "/brand/:file", public.Brand)
 
 	p := s.deps.Public
-	pages := site.Group("", limits, sameOrigin)
+	perAddress := s.limited("page", pageRate())
+	pages := site.Group("", limits, perAddress, sameOrigin)
 	get(pages, "/", p.Home)
 	pages.POST("/sign-in", p.SignIn)
 	pages.POST("/sign-out", p.SignOut)
@@ -51,19 +52,19 @@ func (s *Server) routes() {
 	pages.GET(public.FinishPath, p.Finish)
 	pages.GET(sso.AnswerPath, p.Answer)
 	// The host's page posts here from its own site: what it brings is signed and of one use.
-	site.POST(public.HandOffPath, p.HandOff, limits)
+	site.POST(public.HandOffPath, p.HandOff, limits, perAddress)
 
 	c := s.deps.Client
-	client := site.Group(clientPrefix, limits, sameOrigin)
+	client := site.Group(clientPrefix, limits, perAddress, sameOrigin)
 	client.POST("/visits", c.Begin)
 	client.POST("/visits/poll", c.Poll)
 	client.GET("/me", c.Me)
 	client.POST("/sign-out", c.SignOut)
 	client.POST("/tickets", c.Ticket)
-	site.GET(clientPrefix+"/socket", s.deps.Socket.Serve)
+	site.GET(clientPrefix+"/socket", s.deps.Socket.Serve, perAddress)
 
 	a := s.deps.API
-	host := site.Group(apiPrefix, limits, sameOrigin)
+	host := site.Group(apiPrefix, limits, s.limited("host", hostRate()), sameOrigin)
 	host.GET("/openapi.yaml", a.Contract)
 	host.POST("/members", a.Resolve())
 	host.GET("/members/:member", a.Member())

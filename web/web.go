@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sottochat/sotto/messaging/server/limit"
 	"github.com/sottochat/sotto/web/api"
 	"github.com/sottochat/sotto/web/auth"
 	"github.com/sottochat/sotto/web/clientapi"
@@ -33,6 +34,9 @@ type Deps struct {
 	Socket socket.Socket
 	// Mounts are routes of other parts (media); none is fine.
 	Mounts []Mount
+	// Limits bounds what one address may ask of a tenant; nil: nothing is
+	// bounded. It must keep its counts in this process: they are of addresses.
+	Limits limit.Limiter
 	// Ready says why the server should get no requests now, or nil.
 	Ready func(context.Context) error
 	// Log gets one line a request.

@@ -9,12 +9,15 @@ import (
 	"time"
 )
 
+// testConfig is what only test builds can be told.
+type testConfig struct{ clock string }
+
 // build adds the clock of tests. It exists in builds with the tag testclock only.
 func build() []setting {
 	return []setting{{name: "TEST_CLOCK", unit: "Unix milliseconds, or + and a duration", standard: "the machine's clock", example: "+24h",
 		words: "Tests only: where the server's clock starts, or how far ahead it is.",
 		set: func(c *config, v string) error {
-			c.clock = v
+			c.testing.clock = v
 			_, err := offset(v)
 			return err
 		}}}
@@ -32,6 +35,6 @@ func offset(v string) (time.Duration, error) {
 }
 
 func (c config) now() func() time.Time {
-	ahead, _ := offset(c.clock) // checked when it was set; 0 when it was not
+	ahead, _ := offset(c.testing.clock) // checked when it was set; 0 when it was not
 	return func() time.Time { return time.Now().Add(ahead) }
 }

@@ -34,7 +34,7 @@ type config struct {
 	drain                               time.Duration
 	egressAllow                         []string
 	unsafeDurability                    bool
-	clock                               string
+	testing                             testConfig // what only test builds have
 }
 
 // setting is one of them. unit is "" where the type says it all.

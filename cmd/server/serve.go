@@ -116,6 +116,7 @@ func (p program) serve(ctx context.Context) error {
 		Socket: socket.Socket{Accounts: accounts, Relay: upgraded{hub}},
 		Mounts: []web.Mount{{Prefix: webmedia.Prefix, MaxBody: webmedia.MaxBody, Time: webmedia.RequestTime,
 			Routes: webmedia.API{Accounts: accounts, Blobs: blobs}.Routes}},
+		Limits:         shared.sends,
 		Ready:          readiness(dbs.web, &draining),
 		Log:            log,
 		Metrics:        metrics,

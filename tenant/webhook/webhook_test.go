@@ -263,7 +263,7 @@ func TestResults(t *testing.T) {
 		answer http.HandlerFunc
 		result string
 	}{
-		"redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "refused"},
+		"redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "refused"},
 		"gone":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, "refused"},
 		"broken":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "unreachable"},
 		"empty":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "delivered"},
