@@ -39,7 +39,7 @@ func NewSweeper(db *tenant.DB, objects Objects, now func() time.Time) *Sweeper {
 
 // Sweep removes a tenant's blobs and uploads that have expired, that all
 // addressed devices have, or whose account or chat is gone, and returns how
-// many.
+// many. Nothing that has expired is given out before.
 func (s *Sweeper) Sweep(ctx context.Context, id tenant.ID) (swept int, err error) {
 	for {
 		var batch []messaging.BlobID
@@ -81,49 +81,30 @@ func (s *Sweeper) remove(ctx context.Context, id tenant.ID, blob messaging.BlobI
 	return nil
 }
 
-const (
-	// sweepEvery is how often rows are looked at. Nothing that has expired is
-	// given out; the sweep gives its room back.
-	sweepEvery = time.Hour
-	// walkEvery is how many sweeps pass until every object is looked at.
-	walkEvery = 24
-	// tenantPage is how many tenants are listed at a time.
-	tenantPage = 200
-)
+// walkEvery is how often every object is looked at. What has no row costs room
+// and nothing else, and a walk over a large store takes long.
+const walkEvery = 24 * time.Hour
 
-// Run sweeps until the context ends. It starts no goroutine; whoever starts it
-// in one waits for it. tenants lists those after one, in the order of their ids.
-func (s *Sweeper) Run(ctx context.Context, tenants func(ctx context.Context, after tenant.ID, limit int) ([]tenant.ID, error), log *slog.Logger) {
-	tick := time.NewTicker(sweepEvery)
+// Run sweeps objects, at once and then each day, until the context ends. It
+// starts no goroutine; whoever starts it in one waits for it.
+func (s *Sweeper) Run(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(walkEvery)
 	defer tick.Stop()
-	for n := 0; ; n++ {
-		err := s.sweepAll(ctx, tenants)
-		if err == nil && n%walkEvery == 0 {
-			_, err = s.SweepObjects(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			log.Error("sweep of media", "error", err.Error())
+	for {
+		n, err := s.SweepObjects(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			log.Error("sweep of media objects", "swept", n, "error", err.Error())
+		case n > 0:
+			log.Info("sweep of media objects", "swept", n)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-	}
-}
-
-func (s *Sweeper) sweepAll(ctx context.Context, tenants func(context.Context, tenant.ID, int) ([]tenant.ID, error)) error {
-	for after := (tenant.ID{}); ; {
-		page, err := tenants(ctx, after, tenantPage)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for _, id := range page {
-			if _, err := s.Sweep(ctx, id); err != nil {
-				return err
-			}
-		}
-		after = page[len(page)-1]
 	}
 }
 
