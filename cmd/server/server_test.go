@@ -3,7 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"os"
@@ -120,6 +124,20 @@ func TestServe(t *testing.T) {
 		}
 	}
 
+	keyFile := t.TempDir() + "/host.pem"
+	writeKey(t, keyFile)
+	draft := object("tenant", "handoff", "--tenant", id, "--issuer", "https://members.example", "--login-url", "https://members.example/login", "--key-file", keyFile)
+	if draft["audience"] != id {
+		t.Errorf("%v", draft)
+	}
+	if code, _, _ := run(t, env, "tenant", "activate", "--tenant", id); code != exitSetting {
+		t.Errorf("an untried sign-in is activated: code %d", code)
+	}
+	if tried := object("tenant", "try", "--tenant", id, "--origin", "https://"+host); !strings.HasPrefix(tried["login_url"].(string), "https://members.example/login?nonce=") {
+		t.Errorf("%v", tried)
+	}
+	object("tenant", "attempts", "--tenant", id)
+
 	ctx, stop := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
 	ended := make(chan int, 1)
@@ -177,6 +195,21 @@ func TestServe(t *testing.T) {
 	}
 	object("tenant", "suspend", "--tenant", id)
 	object("tenant", "delete", "--tenant", id)
+}
+
+func writeKey(t *testing.T, path string) {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // The server links nothing that could read a message, and a release no test clock.

@@ -12,7 +12,9 @@ import (
 
 	"github.com/sottochat/sotto/tenant"
 	"github.com/sottochat/sotto/tenant/apikey"
+	"github.com/sottochat/sotto/tenant/egress"
 	"github.com/sottochat/sotto/tenant/registry"
+	"github.com/sottochat/sotto/tenant/sso"
 )
 
 // tenantUsage is what the command takes. Every one prints one JSON object.
@@ -21,6 +23,11 @@ const tenantUsage = `expected one of:
   tenant host --tenant ID --host HOST
   tenant key --tenant ID --name NAME [--scopes a,b]
   tenant revoke-key --tenant ID --key KEY
+  tenant handoff --tenant ID --issuer TEXT --login-url URL (--jwks-url URL | --key-file FILE) [--audience TEXT]
+  tenant oidc --tenant ID --issuer URL --client ID [--secret-file FILE]
+  tenant try --tenant ID --origin https://HOST     begins a test login with what handoff or oidc wrote
+  tenant activate --tenant ID                      puts it in force, after one test login went through
+  tenant attempts --tenant ID                      shows the last 20 logins and which claim failed
   tenant suspend|resume|delete --tenant ID`
 
 // tenantArgs are the flags of all of them; each takes those that it needs.
@@ -28,6 +35,7 @@ type tenantArgs struct {
 	id                                                tenant.ID
 	tenant, name, host, mode, color, language, scopes string
 	key                                               string
+	signInArgs
 }
 
 func (p program) tenant(ctx context.Context) error {
@@ -40,7 +48,7 @@ func (p program) tenant(ctx context.Context) error {
 	}
 	rest := p
 	rest.args = nil
-	c, err := rest.load("DATABASE_URL")
+	c, err := rest.load("DATABASE_URL", "MASTER_KEYS")
 	if err != nil {
 		return err
 	}
@@ -63,6 +71,7 @@ func parseTenant(words []string) (a tenantArgs, err error) {
 		"color": &a.color, "language": &a.language, "scopes": &a.scopes, "key": &a.key} {
 		flags.StringVar(to, name, *to, "")
 	}
+	a.signInArgs.flags(flags)
 	if err := flags.Parse(words); err != nil || flags.NArg() > 0 {
 		return a, fmt.Errorf("%w: %s", errSetting, tenantUsage)
 	}
@@ -90,12 +99,14 @@ func (a tenantArgs) run(ctx context.Context, verb string, dbs databases, c confi
 		return a.createKey(ctx, dbs.web, c.now())
 	case "revoke-key":
 		return a.revokeKey(ctx, dbs.web, c.now())
+	case "handoff", "oidc", "try", "activate", "attempts":
+		return a.signIn(ctx, verb, dbs, c)
 	case "suspend":
-		return done, operator.Suspend(ctx, a.id)
+		return done, named(operator.Suspend(ctx, a.id))
 	case "resume":
-		return done, operator.Resume(ctx, a.id)
+		return done, named(operator.Resume(ctx, a.id))
 	case "delete":
-		return done, operator.Delete(ctx, a.id)
+		return done, named(operator.Delete(ctx, a.id))
 	}
 	return nil, fmt.Errorf("%w: %s", errSetting, tenantUsage)
 }
@@ -122,7 +133,8 @@ func (a tenantArgs) create(ctx context.Context, operator *registry.Operator) (an
 // named makes a refused value the fault of whoever typed it.
 func named(err error) error {
 	for _, wrong := range []error{registry.ErrBrand, registry.ErrHost, registry.ErrHostTaken, registry.ErrHosts,
-		apikey.ErrName, apikey.ErrScopes, apikey.ErrFull, apikey.ErrUnknown} {
+		apikey.ErrName, apikey.ErrScopes, apikey.ErrFull, apikey.ErrUnknown,
+		sso.ErrNoSetting, sso.ErrSetting, sso.ErrKey, sso.ErrKeysFull, sso.ErrUntested, egress.ErrAddress, registry.ErrActive, registry.ErrUnknown} {
 		if errors.Is(err, wrong) {
 			return fmt.Errorf("%w: %w", errSetting, err)
 		}
