@@ -12,10 +12,11 @@ import (
 
 // world is what runs, for those who want to use it.
 type world struct {
-	at    addresses
-	home  *home
-	place string
-	redis bool
+	project string
+	at      addresses
+	home    *home
+	place   string
+	redis   bool
 }
 
 // Addresses is what --json prints, in one line: a contract with scripts.
@@ -57,6 +58,8 @@ func (w world) box() string {
 		"            its members come in from the demo host",
 		"API         " + a.API,
 		"            key in " + a.APIKey,
+		"Terminal    go run ./cmd/term --dir " + w.shorten(w.home.path("mira")) + " login " + a.Chat,
+		"            for Mira; another folder for each other member",
 		"",
 		"Logs in     " + a.Dir,
 		"Database    " + w.place,
@@ -64,6 +67,14 @@ func (w world) box() string {
 		"",
 		"Ctrl-C stops everything; the next run goes on where this one stopped.",
 	})
+}
+
+// shorten names a folder from the project's, where the command is run.
+func (w world) shorten(path string) string {
+	if short, ok := strings.CutPrefix(path, w.project+"/"); ok {
+		return short
+	}
+	return path
 }
 
 // frame draws a box around lines.

@@ -282,7 +282,7 @@ var update = flag.Bool("update", false, "write the golden file anew")
 
 func TestBox(t *testing.T) {
 	t.Parallel()
-	w := world{at: addresses{Demo: 8700, Chat: 8701}, home: &home{dir: "/project/.sotto"}, place: "/project/.sotto/db", redis: true}
+	w := world{project: "/project", at: addresses{Demo: 8700, Chat: 8701}, home: &home{dir: "/project/.sotto"}, place: "/project/.sotto/db", redis: true}
 	if *update {
 		if err := os.WriteFile("testdata/box.txt", []byte(w.box()), 0o644); err != nil {
 			t.Fatal(err)

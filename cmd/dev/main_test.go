@@ -28,8 +28,9 @@ import (
 	"github.com/sottochat/sotto/tenant/pglocal"
 )
 
-// program is the built command; "" where there is no PostgreSQL to run it with.
-var program string
+// program and terminal are the built commands; "" where there is no PostgreSQL to
+// run them with.
+var program, terminal string
 
 func TestMain(m *testing.M) {
 	code, err := withProgram(m.Run)
@@ -49,8 +50,8 @@ func withProgram(run func() int) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "dev")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	program, terminal = filepath.Join(dir, "dev"), filepath.Join(dir, "term")
+	if out, err := exec.Command("go", "build", "-o", dir+"/", ".", "../term").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("%w: %s", err, out)
 	}
 	return run(), nil
@@ -67,7 +68,7 @@ func postgres() error {
 // built from: `go test` repeats an old verdict unless a file changed that this
 // process has opened in a test, and the programs are other processes.
 var dependOnSources = sync.OnceValue(func() error {
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.Dir}}{{end}}", ".", "../server").Output()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.Dir}}{{end}}", ".", "../server", "../term").Output()
 	if err != nil {
 		return fmt.Errorf("list the packages of the programs: %w", err)
 	}
@@ -108,6 +109,9 @@ func (t *text) String() string {
 // begin starts the program and does not wait for it.
 func begin(t *testing.T, dir string, more ...string) *command {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts whole programs, into which the race detector does not look")
+	}
 	if program == "" {
 		t.Skip(pglocal.ErrMissing)
 	}
@@ -430,8 +434,7 @@ func signInBrowser(t *testing.T, at Addresses, member string) string {
 	return ""
 }
 
-// signInTerminal goes the way of an app without a browser: the script at the demo
-// host's endpoint stands for the member and types the code.
+// signInTerminal goes the way of an app without a browser.
 func signInTerminal(t *testing.T, at Addresses, member string) string {
 	t.Helper()
 	c := browser(t)
@@ -441,7 +444,21 @@ func signInTerminal(t *testing.T, at Addresses, member string) string {
 		Code     string `json:"code"`
 	}
 	decode(t, fetch(t, c, http.MethodPost, at.Chat+"/client/v1/visits", "", ""), http.StatusCreated, &visit)
-	login, err := url.Parse(visit.LoginURL)
+	approve(t, at, member, visit.LoginURL, visit.Code)
+	var polled struct {
+		Token string `json:"token"`
+	}
+	secret, _ := json.Marshal(map[string]string{"secret": visit.Secret})
+	decode(t, fetch(t, c, http.MethodPost, at.Chat+"/client/v1/visits/poll", "application/json", string(secret)), http.StatusOK, &polled)
+	return accountOf(t, c, at, polled.Token)
+}
+
+// approve does what a member does in a browser with the page and the code that an
+// app shows: the script at the demo host's endpoint stands for the sign-in there.
+func approve(t *testing.T, at Addresses, member, page, code string) {
+	t.Helper()
+	c := browser(t)
+	login, err := url.Parse(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,16 +470,10 @@ func signInTerminal(t *testing.T, at Addresses, member string) string {
 		fields.Set(name, value)
 	}
 	enter, fields := fetch(t, c, http.MethodPost, handOff.Action, formType, fields.Encode()).form(t, "/enter")
-	fields.Set("code", visit.Code)
+	fields.Set("code", code)
 	if done := fetch(t, c, http.MethodPost, enter, formType, fields.Encode()); done.status != http.StatusOK {
 		t.Fatalf("the code gives %d:\n%s", done.status, done.body)
 	}
-	var polled struct {
-		Token string `json:"token"`
-	}
-	secret, _ := json.Marshal(map[string]string{"secret": visit.Secret})
-	decode(t, fetch(t, c, http.MethodPost, at.Chat+"/client/v1/visits/poll", "application/json", string(secret)), http.StatusOK, &polled)
-	return accountOf(t, c, at, polled.Token)
 }
 
 func accountOf(t *testing.T, c *http.Client, at Addresses, token string) string {
@@ -493,16 +504,76 @@ func decode(t *testing.T, p page, status int, to any) {
 	}
 }
 
-// checkDemoHost: the host reads a member's profile with its key. mira has signed
-// in and has no device, so there is no link to show, and the page says so.
+// checkDemoHost: the host reads a member's profile with its key. Before mira has a
+// device there is no link to show, and the page says so; afterwards it shows the
+// link that mira's own device has, and the chat draws its code.
 func checkDemoHost(t *testing.T, at Addresses) {
 	t.Helper()
-	p := fetch(t, browser(t), http.MethodGet, at.Demo+"/members/mira", "", "")
-	if p.status != http.StatusOK || !strings.Contains(p.body, "Mira has no private address yet") {
-		t.Errorf("mira's page: %d\n%s", p.status, p.body)
+	c := browser(t)
+	before := fetch(t, c, http.MethodGet, at.Demo+"/members/mira", "", "")
+	if before.status != http.StatusOK || !strings.Contains(before.body, "Mira has no private address yet") {
+		t.Errorf("mira's page before: %d\n%s", before.status, before.body)
 	}
-	key, err := os.ReadFile(at.APIKey)
-	if err != nil || len(key) == 0 {
-		t.Errorf("the API key: %v", err)
+	link := foundDevice(t, at, "mira")
+	after := fetch(t, c, http.MethodGet, at.Demo+"/members/mira", "", "")
+	if !strings.HasPrefix(link, at.Chat+"/i/") || !strings.Contains(after.body, `href="`+link+`"`) {
+		t.Errorf("mira's device has the link %q and her page:\n%s", link, after.body)
 	}
+	invite, _, _ := strings.Cut(link, "#")
+	if !strings.Contains(after.body, `src="`+invite+`/qr.svg"`) {
+		t.Errorf("no QR code on mira's page:\n%s", after.body)
+	}
+	if code := fetch(t, c, http.MethodGet, invite+"/qr.svg", "", ""); code.status != http.StatusOK || !strings.HasPrefix(code.body, "<svg") {
+		t.Errorf("the QR code: %d %.60s", code.status, code.body)
+	}
+}
+
+// foundDevice signs a member in on the terminal client, makes the first device
+// and returns the member's link.
+func foundDevice(t *testing.T, at Addresses, member string) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command(terminal, "--script", "--dir", filepath.Join(dir, "vault"), "--key-file", filepath.Join(dir, "key"))
+	cmd.Stderr = t.Output()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	lines := bufio.NewScanner(out)
+	var link string
+	fmt.Fprintf(in, "{\"do\":\"login\",\"address\":%q}\n", at.Chat)
+	for lines.Scan() {
+		var l struct {
+			Event, Page, Code, Do string
+			OK                    bool
+			Answer                struct{ Link string }
+		}
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		switch {
+		case l.Event == "sign_in":
+			approve(t, at, member, l.Page, l.Code)
+		case l.Event != "":
+		case !l.OK:
+			t.Fatalf("the terminal answers %s", lines.Text())
+		case l.Do == "login":
+			fmt.Fprintln(in, `{"do":"found"}`)
+		case l.Do == "found":
+			fmt.Fprintln(in, `{"do":"invite"}`)
+		case l.Do == "invite":
+			link = l.Answer.Link
+			fmt.Fprintln(in, `{"do":"quit"}`)
+		}
+	}
+	return link
 }

@@ -47,7 +47,7 @@ func start(ctx context.Context, o options, h *home, parts *parts, say func(strin
 		return world{}, err
 	}
 	err = startDemoHost(at, seeded, h, parts)
-	return world{at, h, place, redis != ""}, err
+	return world{o.project, at, h, place, redis != ""}, err
 }
 
 // clear stops what runs and deletes what is kept, when that is wanted.
