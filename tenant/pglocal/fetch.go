@@ -64,18 +64,23 @@ func installPackage(ctx context.Context, say func(string)) error {
 	for _, try := range []struct {
 		program string
 		root    bool
+		first   []string // may fail: an older list of packages can do as well
 		args    []string
 	}{
-		{"apt-get", true, []string{"install", "-y", "--no-install-recommends", "postgresql"}},
-		{"dnf", true, []string{"install", "-y", "postgresql-server"}},
-		{"apk", true, []string{"add", "postgresql"}},
-		{"brew", false, []string{"install", "postgresql@17"}},
+		// A fresh container has no list of packages at all.
+		{"apt-get", true, []string{"update"}, []string{"install", "-y", "--no-install-recommends", "postgresql"}},
+		{"dnf", true, nil, []string{"install", "-y", "postgresql-server"}},
+		{"apk", true, []string{"update"}, []string{"add", "postgresql"}},
+		{"brew", false, nil, []string{"install", "postgresql@17"}},
 	} {
 		path, err := exec.LookPath(try.program)
 		if err != nil || try.root && os.Getuid() != 0 {
 			continue
 		}
 		say("installing PostgreSQL with " + try.program)
+		if try.first != nil {
+			_ = exec.CommandContext(ctx, path, try.first...).Run()
+		}
 		cmd := exec.CommandContext(ctx, path, try.args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -198,6 +198,9 @@ func (c *Cluster) URL(role, database string) string {
 	return u.String()
 }
 
+// Done is closed when the server has ended, asked or not.
+func (c *Cluster) Done() <-chan struct{} { return c.done }
+
 // Kill ends the server as a crash would. It is for tests of what survives.
 func (c *Cluster) Kill() {
 	_ = c.cmd.Process.Signal(syscall.SIGQUIT)
