@@ -72,5 +72,8 @@ func serve(ctx context.Context, o options, stdout io.Writer, say func(string)) (
 	if err := w.announce(stdout, o.json); err != nil {
 		return err
 	}
-	return parts.wait(ctx)
+	if err := parts.wait(ctx); err != nil {
+		return fmt.Errorf("%w: *.log in %s and %s", err, home.dir, w.place)
+	}
+	return nil
 }

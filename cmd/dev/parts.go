@@ -34,7 +34,7 @@ func (p *parts) wait(ctx context.Context) error {
 	}
 	select {
 	case name := <-ended:
-		return fmt.Errorf("%s ended by itself; its log says why", name)
+		return fmt.Errorf("%s ended by itself; the logs say why", name)
 	case <-ctx.Done():
 		return nil
 	}

@@ -30,8 +30,7 @@ func startPostgres(ctx context.Context, place string, parts *parts, say func(str
 		return database{}, fmt.Errorf("%w; the log ends with:\n%s\n(--reset begins with an empty database)",
 			err, logEnd(filepath.Join(place, "postgres.log")))
 	}
-	done := make(chan struct{}) // the cluster does not tell when it ends by itself: the server notices
-	parts.add(part{"PostgreSQL", done, func() error { cluster.Stop(); close(done); return nil }})
+	parts.add(part{"PostgreSQL", cluster.Done(), func() error { cluster.Stop(); return nil }})
 	if err := prepareDatabase(ctx, cluster.URL(pglocal.Superuser, "postgres")); err != nil {
 		return database{}, err
 	}
