@@ -1,0 +1,3 @@
+package publicpage
+
+//go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate -path .
