@@ -27,7 +27,8 @@ var (
 type config struct {
 	web, relay, worker, operator, owner string // connection strings
 	conns                               int
-	redis, media                        string
+	redis                               string
+	media                               mediaConfig
 	masters                             secret.Keyring
 	listen, metrics                     string
 	proxies                             []netip.Prefix
@@ -69,9 +70,6 @@ func known() []setting {
 		{name: "REDIS_URL", standard: "none: one node, hints in memory", example: "redis://:…@cache.internal:6379/0", secret: true,
 			words: "Redis, through which nodes wake each other. It holds hints only.",
 			set:   func(c *config, v string) error { return redisURL(&c.redis, v) }},
-		{name: "MEDIA_DIR", unit: "directory", standard: "media", example: "/var/lib/chat/media",
-			words: "Where encrypted media lie, on a disk that all nodes share.",
-			set:   func(c *config, v string) error { c.media = v; return nil }},
 		{name: "MASTER_KEYS", example: "2026-11:<32 bytes in base64>,2025-02:<…>", secret: true,
 			words: "Keys that wrap the tenants' data keys, newest first. Required.",
 			set:   func(c *config, v string) (err error) { c.masters, err = secret.ParseKeyring(v); return err }},
@@ -108,12 +106,12 @@ func known() []setting {
 				}
 				return err
 			}},
-	}, build()...)
+	}, append(mediaSettings(), build()...)...)
 }
 
 // load reads flags and environment; a flag wins.
 func (p program) load(needs ...string) (c config, err error) {
-	c = config{conns: 8, listen: "127.0.0.1:8080", media: "media", drain: 8 * time.Second}
+	c = config{conns: 8, listen: "127.0.0.1:8080", media: mediaConfig{dir: "media"}, drain: 8 * time.Second}
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(p.stderr)
 	given := map[string]*string{}

@@ -8,8 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sottochat/sotto/messaging/server/limit"
-	"github.com/sottochat/sotto/messaging/server/media"
-	"github.com/sottochat/sotto/messaging/server/media/disk"
 	"github.com/sottochat/sotto/messaging/server/relay"
 	"github.com/sottochat/sotto/tenant"
 )
@@ -57,8 +55,6 @@ func (d databases) close() {
 		d.web.Close()
 	}
 }
-
-func openObjects(c config) (media.Objects, error) { return disk.New(disk.Config{Dir: c.media}) }
 
 // busAndPresence is how nodes hear of each other.
 type busAndPresence interface {

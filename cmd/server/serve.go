@@ -64,7 +64,7 @@ func (p program) serve(ctx context.Context) error {
 	}
 	objects, err := openObjects(c)
 	if err != nil {
-		return fmt.Errorf("%w MEDIA_DIR: %w", errSetting, err)
+		return err
 	}
 	now := c.now()
 	shared, err := openShared(c, now)
@@ -82,7 +82,9 @@ func (p program) serve(ctx context.Context) error {
 	invites := invite.New(secrets, now)
 	chats := chat.New(invites, accounts, nil, now)
 	webhooks := webhook.New(secrets, out, now)
-	blobs := media.New(dbs.web, objects, chats, media.Config{Now: now})
+	bounds := c.media.Config
+	bounds.Now = now
+	blobs := media.New(dbs.web, objects, chats, bounds)
 
 	// Live connections.
 	boxes := mailbox.New(dbs.relay, mailbox.Config{Now: now})
@@ -93,12 +95,14 @@ func (p program) serve(ctx context.Context) error {
 
 	// Jobs.
 	deliverer := &webhook.Deliverer{DB: dbs.worker, Secrets: secrets, Client: out, Now: now, Log: log, Tenants: pages(tenants)}
+	sweeper := media.NewSweeper(dbs.worker, objects, now)
 	janitor := janitor{tenants: pages(tenants), db: dbs.worker, sso: signIn, mailbox: mailbox.NewSweeper(dbs.worker, now),
-		media: media.NewSweeper(dbs.worker, objects, now), wake: hub.Wake, log: log}
+		media: sweeper, wake: hub.Wake, log: log}
 	var jobs sync.WaitGroup
 	jobsCtx, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	jobs.Go(func() { deliverer.Run(jobsCtx) })
 	jobs.Go(func() { janitor.run(jobsCtx) })
+	jobs.Go(func() { sweeper.Run(jobsCtx, log) })
 	defer func() { stopJobs(); jobs.Wait() }()
 
 	var draining atomic.Bool

@@ -43,7 +43,9 @@ func TestSettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{"DATABASE_URL": "mysql://canary", "DATABASE_CONNECTIONS": "1", "REDIS_URL": "http://canary", "MASTER_KEYS": "name:canary",
 		"LISTEN": "8080", "METRICS_LISTEN": "nowhere", "TRUSTED_PROXIES": "10.0.0.0/99", "DRAIN_TIME": "0", "ALLOW_UNSAFE_DURABILITY": "perhaps",
-		"TEST_EGRESS_ALLOW": "no-port", "RELAY_DATABASE_URL": "http://x", "WORKER_DATABASE_URL": "%", "OPERATOR_DATABASE_URL": "x", "OWNER_DATABASE_URL": "x"} {
+		"TEST_EGRESS_ALLOW": "no-port", "MEDIA_DIR": "/dev/null/media", "MEDIA_RESERVE": "-1", "MEDIA_S3_ENDPOINT": "https://user:canary@s3.example",
+		"MEDIA_S3_HOST_STYLE": "maybe", "MEDIA_MAX_SIZE": "2GB", "MEDIA_ACCOUNT_BYTES": "0", "MEDIA_TENANT_BYTES": "1e12", "MEDIA_KEEP": "0", "MEDIA_UPLOAD_LIFE": "1000",
+		"MEDIA_TRANSFERS": "0", "RELAY_DATABASE_URL": "http://x", "WORKER_DATABASE_URL": "%", "OPERATOR_DATABASE_URL": "x", "OWNER_DATABASE_URL": "x"} {
 		env := settings()
 		env[name] = value
 		code, _, stderr := run(t, env, "serve")
@@ -64,6 +66,23 @@ func TestSettingsAreNamed(t *testing.T) {
 	for _, args := range [][]string{{}, {"sing"}, {"serve", "--nonsense"}, {"serve", "extra"}, {"tenant"}, {"tenant", "explode", "--tenant", "x"}} {
 		if code, _, _ := run(t, settings(), args...); code != exitSetting {
 			t.Errorf("%v: code %d", args, code)
+		}
+	}
+}
+
+// A bucket without a name or a key is refused, by what it lacks.
+func TestBucketIsAskedForWhole(t *testing.T) {
+	t.Parallel()
+	whole := map[string]string{"MEDIA_S3_ENDPOINT": "http://127.0.0.1:1", "MEDIA_S3_BUCKET": "media", "MEDIA_S3_ACCESS_KEY": "key", "MEDIA_S3_SECRET_KEY": "canary"}
+	for name, lacks := range map[string]string{"MEDIA_S3_BUCKET": "bucket", "MEDIA_S3_ACCESS_KEY": "access key", "MEDIA_S3_SECRET_KEY": "secret key"} {
+		env := settings()
+		for k, v := range whole {
+			env[k] = v
+		}
+		env[name] = ""
+		code, _, stderr := run(t, env, "serve")
+		if code != exitSetting || !strings.Contains(stderr, "setting MEDIA_S3_ENDPOINT") || !strings.Contains(stderr, "for "+lacks) || strings.Contains(stderr, "canary") {
+			t.Errorf("%s: code %d: %s", name, code, stderr)
 		}
 	}
 }

@@ -197,7 +197,7 @@ func (s *Service) Find(ctx context.Context, id tenant.ID, from messaging.Address
 	return u, nil
 }
 
-// Cancel forgets an upload or a blob of this account, whoever still waits for
+// Cancel forgets an upload or a blob of this device, whoever still waits for
 // it.
 func (s *Service) Cancel(ctx context.Context, id tenant.ID, from messaging.Address, blob messaging.BlobID) error {
 	var gone removed

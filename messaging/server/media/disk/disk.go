@@ -41,7 +41,7 @@ type Disk struct {
 	reserve uint64
 }
 
-// New makes the directory.
+// New makes the directory and tries whether files can be made in it.
 func New(cfg Config) (*Disk, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("media directory: expected a path, received none")
@@ -50,6 +50,13 @@ func New(cfg Config) (*Disk, error) {
 		cfg.Reserve = defaultReserve
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("media directory: %w", err)
+	}
+	trial, err := os.CreateTemp(cfg.Dir, "trial-")
+	if err != nil {
+		return nil, fmt.Errorf("media directory: %w", err)
+	}
+	if err := errors.Join(trial.Close(), os.Remove(trial.Name())); err != nil {
 		return nil, fmt.Errorf("media directory: %w", err)
 	}
 	return &Disk{cfg.Dir, cfg.Reserve}, nil

@@ -144,3 +144,22 @@ func TestErrorsNameNoPath(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// A directory in which nothing can be written is refused at the start.
+func TestNewTriesTheDirectory(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"", file, filepath.Join(file, "below"), "/proc/sotto"} {
+		if _, err := disk.New(disk.Config{Dir: dir}); err == nil {
+			t.Errorf("%q is taken", dir)
+		}
+	}
+	dir := t.TempDir()
+	open(t, dir, 1)
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("the trial leaves %v", left)
+	}
+}
