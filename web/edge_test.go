@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -306,6 +307,20 @@ func TestGuessingIsLimited(t *testing.T) {
 	}
 	if a := other.do("GET", "/i/"+strings.Repeat("A", 22), ""); a.status != 404 {
 		t.Errorf("another tenant: %d", a.status)
+	}
+}
+
+// WEB-22: nobody holds a connection by sending or reading drop by drop.
+func TestServerTimes(t *testing.T) {
+	t.Parallel()
+	s := web.HTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	for name, d := range map[string]time.Duration{"header": s.ReadHeaderTimeout, "read": s.ReadTimeout, "write": s.WriteTimeout, "idle": s.IdleTimeout} {
+		if d <= 0 || d > 2*time.Minute {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	if s.MaxHeaderBytes <= 0 || s.MaxHeaderBytes > 64<<10 {
+		t.Errorf("header: %d bytes", s.MaxHeaderBytes)
 	}
 }
 

@@ -44,7 +44,9 @@ const (
 )
 
 // loginOrigins returns where a sign-in leads, for the pages whose form begins
-// one.
+// one. Browsers hold every redirect that follows a form to form-action, and
+// identity providers send people through origins that nobody can list: what is
+// left to ask is that all of them have TLS.
 func (p Pages) loginOrigins(c echo.Context) ([]string, error) {
 	live, _, err := p.SSO.Settings(c.Request().Context(), auth.SiteOf(c).Tenant)
 	if err != nil || live == nil {
@@ -53,6 +55,9 @@ func (p Pages) loginOrigins(c echo.Context) ([]string, error) {
 	u, err := url.Parse(live.LoginURL)
 	if err != nil {
 		return nil, err
+	}
+	if u.Scheme == "https" {
+		return []string{"https:"}, nil
 	}
 	return []string{u.Scheme + "://" + u.Host}, nil
 }
