@@ -72,6 +72,18 @@ func TestMemoryRefills(t *testing.T) {
 	}
 }
 
+// MBX-14: a clock that steps back locks nobody out.
+func TestMemoryClockStepsBack(t *testing.T) {
+	now := time.Unix(10_000, 0)
+	m := limit.NewMemory(func() time.Time { return now })
+	k, rate := key("a"), limit.PerSecond(10, 2)
+	m.Take(t.Context(), k, rate, 2)
+	now = now.Add(-time.Hour)
+	if wait := m.Take(t.Context(), k, rate, 1); wait != 0 {
+		t.Errorf("wait %v", wait)
+	}
+}
+
 func startRedis(t *testing.T) (*redis.Client, *exec.Cmd) {
 	t.Helper()
 	binary, err := exec.LookPath("redis-server")

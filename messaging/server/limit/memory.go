@@ -29,7 +29,7 @@ func (m *Memory) Take(_ context.Context, key Key, rate Rate, n int) time.Duratio
 	defer m.mu.Unlock()
 	now := m.now()
 	at := m.full[key]
-	if at.Before(now) {
+	if at.Before(now) || at.Sub(now) > rate.tolerance() { // further ahead than it can be: the clock stepped back
 		at = now
 	}
 	at = at.Add(rate.Every * time.Duration(n))

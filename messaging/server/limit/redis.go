@@ -32,12 +32,13 @@ func NewRedis(client redis.UniversalClient, now func() time.Time) *Redis {
 }
 
 // script is the algorithm on Redis's own clock, in microseconds. It returns how
-// long to wait, 0 when the cells were taken.
+// long to wait, 0 when the cells were taken. What lies further ahead than it can
+// was left by a clock that stepped back.
 var script = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local at = tonumber(redis.call('GET', KEYS[1]) or '0')
-if at < now then at = now end
+if at < now or at - now > tonumber(ARGV[2]) then at = now end
 at = at + tonumber(ARGV[1])
 local wait = at - now - tonumber(ARGV[2])
 if wait > 0 then return wait end

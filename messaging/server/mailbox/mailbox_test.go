@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sottochat/sotto/messaging"
 	"github.com/sottochat/sotto/messaging/server/mailbox"
 	"github.com/sottochat/sotto/messaging/wire"
+	"github.com/sottochat/sotto/tenant"
 )
 
 func TestSendReachesEveryDevice(t *testing.T) {
@@ -364,4 +366,34 @@ func TestCloseTwice(t *testing.T) {
 	if _, err := w.boxes.Box(w.tenant, b.at(1)).Next(t.Context(), 1, 1, false); err != mailbox.ErrClosed {
 		t.Errorf("got %v", err)
 	}
+}
+
+// MBX-24: when the database gives one connection everybody waits, and nobody fails.
+func TestOneDatabaseConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, mailbox.Config{})
+	db, err := tenant.OpenRelay(t.Context(), tenant.Config{URL: database.URL("app_relay"), AllowUnsafeDurability: true, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	w.boxes = mailbox.New(db, mailbox.Config{Writers: 4, Readers: 4})
+	t.Cleanup(w.boxes.Close)
+	var wg sync.WaitGroup
+	for range 16 {
+		a, b := w.member(1), w.member(1)
+		chat := w.chat(a, b)
+		wg.Go(func() {
+			line, box := w.boxes.Line(w.tenant, a.at(1)), w.boxes.Box(w.tenant, b.at(1))
+			for i := range 10 {
+				if out := put(t, line, send(a.at(1), a, b, chat, fmt.Sprint(i))); out.Verdict != mailbox.Accepted {
+					t.Errorf("got %+v", out)
+				}
+				if got := bodies(next(t, box)); !slices.Equal(got, []string{fmt.Sprint(i)}) {
+					t.Errorf("got %q", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -136,11 +136,17 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		c.write(request+1, &wire.Ping{})
 	}
 	w.eventually("the pings were read", func() bool { return len(c.up) == 0 })
-	w.clock.advance(31 * time.Second)
-	c.write(99, &wire.Ping{})
-	w.eventually("the ping was read", func() bool { return len(c.up) == 0 })
+	for request := range uint64(2) { // the write that is stuck now began at the latest with the pings
+		w.clock.advance(31 * time.Second)
+		c.write(98+request, &wire.Ping{})
+		w.eventually("the ping was read", func() bool { return len(c.up) == 0 })
+	}
 	n.Tick()
-	<-c.closed
+	select {
+	case <-c.closed:
+	case <-time.After(patience):
+		t.Fatal("not cut")
+	}
 	if c.code != wire.CloseSlow {
 		t.Errorf("closed with %d", c.code)
 	}
@@ -315,5 +321,66 @@ func TestStaleSendNamesTheHeads(t *testing.T) {
 	c.write(0, s)
 	if r := expect[*wire.Refused](c); r.Code != wire.CodeStale || r.Detail != wire.DetailDeviceMissing || r.MessageID != s.MessageID || r.OwnHead != a.head || r.PeerHead != b.head {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// MBX-14: a server's clock that steps back an hour changes no order and loses nothing.
+func TestClockSteps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.node(relay.NewMemoryBus(), relay.Options{})
+	a, b := w.member(1), w.member(1)
+	id := w.chat(a, b)
+	sender, peer := w.dial(n, a, 1), w.dial(n, b, 1)
+	for i, step := range []time.Duration{0, time.Hour, -2 * time.Hour, time.Hour, -time.Minute} {
+		w.clock.advance(step)
+		sender.write(1, &wire.Ping{})
+		expect[*wire.Pong](sender)
+		peer.write(1, &wire.Ping{})
+		expect[*wire.Pong](peer)
+		n.Tick()
+		sender.accepted(send(a, b, 1, id, fmt.Sprint(i)))
+		if got := peer.receive(); string(got.Body) != fmt.Sprint(i) || got.Position != uint64(i+1) {
+			t.Errorf("got %q at %d", got.Body, got.Position)
+		}
+	}
+}
+
+// Invites are made, listed page by page, rotated and revoked over the socket.
+func TestInvites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.node(relay.NewMemoryBus(), relay.Options{})
+	a := w.member(1)
+	c := w.dial(n, a, 1)
+	create := &wire.CreateInvite{IdempotencyKey: messaging.NewMessageID(), Label: "shop window", MaxUses: 3}
+	c.write(1, create)
+	made := expect[*wire.Invites](c).Invites
+	c.write(2, create)
+	if again := expect[*wire.Invites](c).Invites; len(made) != 1 || len(again) != 1 || again[0].InviteID != made[0].InviteID || made[0].Label != "shop window" || made[0].MaxUses != 3 {
+		t.Fatalf("made %+v, again %+v", made, again)
+	}
+	seen := map[[16]byte]bool{}
+	var cursor []byte
+	for request := uint64(3); ; request++ {
+		c.write(request, &wire.ListInvites{Cursor: cursor, Limit: 1})
+		page := expect[*wire.Invites](c)
+		for _, i := range page.Invites {
+			seen[i.InviteID] = true
+		}
+		if cursor = page.Next; cursor == nil {
+			break
+		}
+	}
+	if len(seen) != 2 { // with the permanent one
+		t.Errorf("%d invites are listed", len(seen))
+	}
+	c.write(20, &wire.SetInvite{InviteID: made[0].InviteID, Action: wire.InviteRotate, IdempotencyKey: messaging.NewMessageID()})
+	if got := expect[*wire.Invites](c).Invites; len(got) != 1 || string(got[0].Token) == string(made[0].Token) {
+		t.Errorf("rotated: %+v", got)
+	}
+	c.write(21, &wire.SetInvite{InviteID: made[0].InviteID, Action: wire.InviteRevoke, IdempotencyKey: messaging.NewMessageID()})
+	if got := expect[*wire.Invites](c).Invites; len(got) != 1 || got[0].InviteID != made[0].InviteID || !got[0].Revoked || got[0].Label != "shop window" || got[0].Token != nil {
+		t.Errorf("revoked: %+v", got)
 	}
 }

@@ -367,7 +367,19 @@ func (c *conn) setInvite(ctx context.Context, tx tenant.Tx, m *wire.SetInvite) (
 	if err := s.Revoke(ctx, tx, c.who.Account, invite.ID(m.InviteID)); err != nil {
 		return nil, err
 	}
-	return []invite.Invite{{ID: invite.ID(m.InviteID), Kind: invite.Limited, Revoked: true, Created: c.hub.options.Now()}}, nil
+	page, _, err := s.List(ctx, tx, c.who.Account, before(invite.ID(m.InviteID)), 1)
+	return page, err
+}
+
+// before is the id that a list's cursor names for the page to begin with id.
+func before(id invite.ID) invite.ID {
+	for i := len(id) - 1; i >= 0; i-- {
+		id[i]--
+		if id[i] != 0xff {
+			break
+		}
+	}
+	return id
 }
 
 func inviteOf(i *invite.Invite) wire.Invite {
