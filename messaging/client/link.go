@@ -34,6 +34,7 @@ type linkState struct {
 	text      []byte // offered for signing
 	answer    []byte // reverse signature and registration
 	confirmed bool
+	looked    time.Time // when the log was asked for last
 	done      func(error)
 }
 
@@ -162,7 +163,17 @@ func (d *device) resumeLink() error {
 	if l.answer != nil {
 		return d.offered(l, l.answer)
 	}
+	d.lookForEntry(l)
 	return nil
+}
+
+// lookForEntry asks for the log again and again once this device has answered: a
+// session without a device is told nothing of its growth.
+func (d *device) lookForEntry(l *linkState) {
+	if l.digits != "" && !d.now().Before(l.looked.Add(tickEvery)) {
+		l.looked = d.now()
+		d.wantLog(d.self.account)
+	}
 }
 
 func (d *device) endLink(err error) error {
