@@ -10,4 +10,4 @@ type testConfig struct{}
 // build adds nothing: a release has no clock to turn.
 func build() []setting { return nil }
 
-func (config) now() func() time.Time { return time.Now }
+func (testConfig) now() func() time.Time { return time.Now }

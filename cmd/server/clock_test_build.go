@@ -17,7 +17,7 @@ func build() []setting {
 	return []setting{{name: "TEST_CLOCK", unit: "Unix milliseconds, or + and a duration", standard: "the machine's clock", example: "+24h",
 		words: "Tests only: where the server's clock starts, or how far ahead it is.",
 		set: func(c *config, v string) error {
-			c.testing.clock = v
+			c.clock = v
 			_, err := offset(v)
 			return err
 		}}}
@@ -34,7 +34,7 @@ func offset(v string) (time.Duration, error) {
 	return time.Until(time.UnixMilli(ms)), nil
 }
 
-func (c config) now() func() time.Time {
-	ahead, _ := offset(c.testing.clock) // checked when it was set; 0 when it was not
+func (c testConfig) now() func() time.Time {
+	ahead, _ := offset(c.clock) // checked when it was set; 0 when it was not
 	return func() time.Time { return time.Now().Add(ahead) }
 }

@@ -35,7 +35,7 @@ type config struct {
 	drain                               time.Duration
 	egressAllow                         []string
 	unsafeDurability                    bool
-	testing                             testConfig // what only test builds have
+	testConfig                          // what only test builds have, and the clock
 }
 
 // setting is one of them. unit is "" where the type says it all.

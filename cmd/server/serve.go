@@ -102,6 +102,8 @@ func (p program) serve(ctx context.Context) error {
 	jobsCtx, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	jobs.Go(func() { deliverer.Run(jobsCtx) })
 	jobs.Go(func() { janitor.run(jobsCtx) })
+	watcher := watcher{list: tenants.List, cut: func(id tenant.ID) { hub.Cut(id, messaging.AccountID{}, 0, wire.CloseSuspended) }}
+	jobs.Go(func() { watcher.run(jobsCtx) })
 	jobs.Go(func() { sweeper.Run(jobsCtx, log) })
 	defer func() { stopJobs(); jobs.Wait() }()
 
