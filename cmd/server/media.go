@@ -79,7 +79,7 @@ func mediaSettings() []setting {
 			words: "How long an upload may stand still before it is forgotten, 1 to 720.",
 			set:   func(c *config, v string) error { return units(&c.media.UploadLife, v, time.Hour, 720) }},
 		{name: "MEDIA_TRANSFERS", unit: "transfers", standard: "1024", example: "4096",
-			words: "Uploads and downloads of this node at once, 1 to 100000. Each needs up to three open files.",
+			words: "Uploads and downloads of this node at once, 1 to 100000, of which one tenant gets three quarters. Each needs two open files.",
 			set:   func(c *config, v string) (err error) { c.media.Transfers, err = whole(v, 1, 100_000); return err }},
 	}
 }

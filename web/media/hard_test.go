@@ -175,7 +175,7 @@ func openFiles(t testing.TB) int {
 // what the whole process holds.
 func TestThousandSlowUploads(t *testing.T) {
 	const uploads = 1000
-	b := newBench(t, setup{Config: blobs.Config{Transfers: uploads, AccountTransfers: uploads + 1}, idle: 5 * time.Minute})
+	b := newBench(t, setup{Config: blobs.Config{Transfers: uploads, TenantTransfers: uploads, AccountTransfers: uploads + 1}, idle: 5 * time.Minute})
 	paths := make([]string, uploads)
 	for i := range paths {
 		paths[i] = b.create(make([]byte, 1000))

@@ -10,11 +10,12 @@ import (
 // gate bounds the transfers of this node: a connection, a file and buffers
 // each, for as long as a slow client likes.
 type gate struct {
-	all, each int // ceilings
+	all, tenant, each int // ceilings
 
-	mu    sync.Mutex
-	total int
-	of    map[holder]int
+	mu       sync.Mutex
+	total    int
+	ofTenant map[tenant.ID]int
+	of       map[holder]int
 }
 
 type holder struct {
@@ -22,7 +23,9 @@ type holder struct {
 	account messaging.AccountID
 }
 
-func newGate(all, each int) *gate { return &gate{all: all, each: each, of: map[holder]int{}} }
+func newGate(all, ofTenant, each int) *gate {
+	return &gate{all: all, tenant: ofTenant, each: each, ofTenant: map[tenant.ID]int{}, of: map[holder]int{}}
+}
 
 // enter takes a place; leave gives it back and is called once.
 func (g *gate) enter(id tenant.ID, account messaging.AccountID) (leave func(), err error) {
@@ -32,10 +35,11 @@ func (g *gate) enter(id tenant.ID, account messaging.AccountID) (leave func(), e
 	if g.of[h] >= g.each {
 		return nil, ErrTooMany
 	}
-	if g.total >= g.all {
+	if g.total >= g.all || g.ofTenant[id] >= g.tenant {
 		return nil, ErrBusy
 	}
 	g.of[h]++
+	g.ofTenant[id]++
 	g.total++
 	return func() { g.leave(h) }, nil
 }
@@ -44,6 +48,9 @@ func (g *gate) leave(h holder) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.total--
+	if g.ofTenant[h.tenant]--; g.ofTenant[h.tenant] == 0 {
+		delete(g.ofTenant, h.tenant)
+	}
 	if g.of[h]--; g.of[h] == 0 {
 		delete(g.of, h)
 	}

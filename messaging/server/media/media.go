@@ -67,6 +67,9 @@ type Config struct {
 	// Transfers is how many uploads and downloads a node takes at once: each
 	// holds a connection, a file and about 100 KiB; 1024.
 	Transfers int
+	// TenantTransfers is how many of them one tenant may have; three quarters, so
+	// that none keeps the others out.
+	TenantTransfers int
 	// AccountTransfers is how many of them one account may have; 16.
 	AccountTransfers int
 	// Now is the server's clock; time.Now.
@@ -80,6 +83,7 @@ func (c Config) withDefaults() Config {
 	c.Keep = or(c.Keep, 30*24*time.Hour)
 	c.UploadLife = or(c.UploadLife, 24*time.Hour)
 	c.Transfers = or(c.Transfers, 1024)
+	c.TenantTransfers = or(c.TenantTransfers, max(1, c.Transfers*3/4))
 	c.AccountTransfers = or(c.AccountTransfers, 16)
 	if c.Now == nil {
 		c.Now = time.Now
@@ -112,7 +116,7 @@ type Service struct {
 // New makes the service.
 func New(db *tenant.DB, objects Objects, chats Chats, cfg Config) *Service {
 	cfg = cfg.withDefaults()
-	return &Service{db, objects, chats, newGate(cfg.Transfers, cfg.AccountTransfers), cfg}
+	return &Service{db, objects, chats, newGate(cfg.Transfers, cfg.TenantTransfers, cfg.AccountTransfers), cfg}
 }
 
 // MaxSize is the largest ciphertext in bytes.

@@ -426,7 +426,7 @@ func TestQuotaIsExact(t *testing.T) {
 }
 
 func TestTransfersAreBounded(t *testing.T) {
-	b := newBench(t, media.Config{Transfers: 3, AccountTransfers: 2})
+	b := newBench(t, media.Config{Transfers: 3, TenantTransfers: 3, AccountTransfers: 2})
 	blob := b.send([]byte("x"))
 	open := func(by messaging.Address) (*media.Blob, error) {
 		return b.service.Open(t.Context(), b.tenant, by, blob)
@@ -452,6 +452,32 @@ func TestTransfersAreBounded(t *testing.T) {
 		t.Fatalf("after they left: %v", err)
 	}
 	r.Close()
+}
+
+// A tenant that takes all it may leaves places for another.
+func TestTenantsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	gate := media.NewGate(4, 3, 4)
+	busy, other := tenant.NewID(), tenant.NewID()
+	enter := func(id tenant.ID, want error) (leave func()) {
+		t.Helper()
+		leave, err := media.Enter(gate, id, messaging.NewAccountID())
+		if !errors.Is(err, want) {
+			t.Fatalf("expected %v, got %v", want, err)
+		}
+		return leave
+	}
+	first := enter(busy, nil)
+	enter(busy, nil)
+	enter(busy, nil)
+	enter(busy, media.ErrBusy)
+	second := enter(other, nil)
+	enter(other, media.ErrBusy) // the node is full
+	first()
+	enter(other, nil)
+	second()
+	enter(busy, nil)
+	enter(busy, media.ErrBusy)
 }
 
 func TestSeek(t *testing.T) {
