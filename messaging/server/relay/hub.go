@@ -150,13 +150,23 @@ func (h *Hub) Close() {
 	h.mu.Lock()
 	h.startDraining()
 	h.mu.Unlock()
-	for _, c := range h.connections() {
-		c.end(wire.CloseRestart)
+	for gone := false; !gone; {
+		for _, c := range h.connections() {
+			c.end(wire.CloseRestart)
+			c.force()
+		}
+		select {
+		case <-h.empty:
+			gone = true
+		case <-time.After(forceEvery): // a write may have begun since, and not end
+		}
 	}
-	<-h.empty
 	h.cancel()
 	h.own.Wait()
 }
+
+// forceEvery is how often Close looks for writes that do not end.
+const forceEvery = 200 * time.Millisecond
 
 // Drain takes no more connections and sends, tells every client when to come
 // back, answers what it has and closes with 1012. It returns when all

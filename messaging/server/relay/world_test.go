@@ -232,6 +232,15 @@ func (p *pipe) Close(code wire.CloseCode) {
 	p.once.Do(func() { p.code = code; close(p.closed) })
 }
 
+func (p *pipe) hasClosed() bool {
+	select {
+	case <-p.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // client is the other end.
 type client struct {
 	testing.TB
