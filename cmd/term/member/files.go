@@ -18,6 +18,7 @@ import (
 	"github.com/sottochat/sotto/messaging/client/content/display"
 	"github.com/sottochat/sotto/messaging/client/content/media"
 	"github.com/sottochat/sotto/messaging/client/content/picture"
+	"github.com/sottochat/sotto/messaging/client/native"
 )
 
 // maxPicture bounds a picture that is cleaned in memory: four times what phones
@@ -170,6 +171,10 @@ func (m *Member) SaveFile(ctx context.Context, chat messaging.ChatID, id messagi
 	}
 	blobs := m.chatBlobs(chat)
 	src, err := blobs.Get(ctx, body.Blob.ID)
+	var refused native.Refused
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return "", ErrGone // all devices that it was for have it, or it expired
+	}
 	if err != nil {
 		return "", err
 	}

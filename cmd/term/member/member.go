@@ -26,6 +26,7 @@ var (
 	ErrNoMessage   = errors.New("no such message")
 	ErrNoFile      = errors.New("the message is no file")
 	ErrFile        = errors.New("not a file that can be sent")
+	ErrGone        = errors.New("the server does not keep the file any more; ask for it again")
 	ErrTooLarge    = errors.New("the file is too large")
 	ErrHasDevices  = errors.New("the account has devices already: link this one, or use the recovery code")
 	ErrNoDevices   = errors.New("the account has no device yet: this one founds it")
@@ -129,9 +130,18 @@ func (m *Member) stayConnected(core *client.Client) {
 		again := ctx.Err() != nil && m.ctx.Err() == nil
 		cancel()
 		if !again {
-			m.set(func() { m.over, m.online = err, false })
+			m.set(func() { m.ended(err) })
 			return
 		}
+	}
+}
+
+// ended notes why the connection does not come back.
+func (m *Member) ended(why error) {
+	m.over, m.online = why, false
+	var closed client.Closed
+	if errors.As(why, &closed) && closed.Code == wire.CloseDeviceRemoved {
+		m.standing = Removed
 	}
 }
 
@@ -202,7 +212,7 @@ func (m *Member) react(e client.Event) {
 		})
 	case client.EventReady:
 		m.set(func() {
-			m.standing = Ready
+			m.standing, m.online = Ready, false
 			m.cycle() // the server knows the device by its next connection
 		})
 	case client.EventRemoved:

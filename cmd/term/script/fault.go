@@ -54,6 +54,7 @@ var codes = []struct {
 	{member.ErrPrice, "has_price", ""},
 	{member.ErrNoMessage, "unknown_message", "message"},
 	{member.ErrNoFile, "no_file", "message"},
+	{member.ErrGone, "file_gone", "message"},
 	{member.ErrFile, "bad_file", "path"},
 	{member.ErrTooLarge, "too_large", "path"},
 	{member.ErrHasDevices, "has_devices", ""},

@@ -8,25 +8,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/sottochat/sotto/messaging/client"
 	"github.com/sottochat/sotto/messaging/wire"
-)
-
-const (
-	// pingEvery is the silence after which the transport says that it is there,
-	// and deadAfter the silence after which the server is not (docs/protocol.md
-	// section 13.11).
-	pingEvery = 15 * time.Second
-	deadAfter = 45 * time.Second
-
-	// pingRequest numbers the transport's own pings: far above those of a client,
-	// which counts up from 1, so that it drops the answers as nobody's.
-	pingRequest = 1 << 62
 )
 
 // Dial opens the connection of this session.
@@ -49,7 +35,7 @@ func (s *Site) Dial(ctx context.Context) (client.Transport, error) {
 		return nil, err
 	}
 	ws.SetReadLimit(wire.MaxFrame)
-	return newSocket(ws), nil
+	return &socket{ws: ws}, nil
 }
 
 // ended is a connection that the server refused for good: what a client makes of
@@ -60,24 +46,13 @@ func (e ended) Read(context.Context) ([]byte, error)      { return nil, client.C
 func (e ended) Write(ctx context.Context, _ []byte) error { return client.Closed{Code: e.code} }
 func (ended) Close(wire.CloseCode) error                  { return nil }
 
-// socket is a client.Transport over a WebSocket, with one goroutine that keeps it
-// alive; Close, and the Read that finds the end, end it and wait for it.
+// socket is a client.Transport over a WebSocket. It starts no goroutine: the
+// Client itself notices a connection that is silent.
 type socket struct {
-	ws    *websocket.Conn
-	stop  context.CancelFunc
-	pulse sync.WaitGroup
-	wrote atomic.Bool // since the last beat
-	heard atomic.Bool
+	ws *websocket.Conn
 
 	mu   sync.Mutex
 	code wire.CloseCode // ours; 0: not closed by us
-}
-
-func newSocket(ws *websocket.Conn) *socket {
-	ctx, stop := context.WithCancel(context.Background())
-	t := &socket{ws: ws, stop: stop}
-	t.pulse.Go(func() { t.keepAlive(ctx) })
-	return t
 }
 
 // Read implements client.Transport.
@@ -90,24 +65,23 @@ func (t *socket) Read(ctx context.Context) ([]byte, error) {
 		_ = t.Close(wire.CloseUnsupported)
 		return nil, client.Closed{Code: wire.CloseUnsupported}
 	}
-	t.heard.Store(true)
 	return frame, nil
 }
 
 // Write implements client.Transport.
 func (t *socket) Write(ctx context.Context, frame []byte) error {
-	t.wrote.Store(true)
 	return t.ws.Write(ctx, websocket.MessageBinary, frame)
 }
 
 // Close implements client.Transport.
 func (t *socket) Close(code wire.CloseCode) error {
-	if t.setCode(code) {
-		t.stop()
-		_ = t.ws.Close(websocket.StatusCode(code), "")
+	if !t.setCode(code) {
+		return nil
 	}
-	t.pulse.Wait()
-	return nil
+	if code == wire.CloseLost { // never sent
+		return t.ws.CloseNow()
+	}
+	return t.ws.Close(websocket.StatusCode(code), "")
 }
 
 // setCode reports whether this was the first of our reasons to end.
@@ -123,8 +97,6 @@ func (t *socket) setCode(code wire.CloseCode) bool {
 
 // closedBy tells whose close ended the connection, and with which code.
 func (t *socket) closedBy(err error) wire.CloseCode {
-	t.stop()
-	t.pulse.Wait()
 	_ = t.ws.CloseNow()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -138,30 +110,4 @@ func (t *socket) closedBy(err error) wire.CloseCode {
 		return wire.CloseTooBig
 	}
 	return wire.CloseLost
-}
-
-// keepAlive sends a Ping when nothing else went out, and gives the connection up
-// when nothing comes in: a dead network does not close it.
-func (t *socket) keepAlive(ctx context.Context) {
-	beat := time.NewTicker(pingEvery)
-	defer beat.Stop()
-	for silent := 0; ; {
-		select {
-		case <-beat.C:
-		case <-ctx.Done():
-			return
-		}
-		if silent++; t.heard.Swap(false) {
-			silent = 0
-		}
-		if silent >= int(deadAfter/pingEvery) {
-			t.setCode(wire.CloseLost)
-			_ = t.ws.CloseNow()
-			return
-		}
-		if !t.wrote.Swap(false) && t.Write(ctx, wire.AppendClient(nil, pingRequest, &wire.Ping{})) != nil {
-			return
-		}
-		t.wrote.Store(false)
-	}
 }
