@@ -45,12 +45,27 @@ func (a API) download(c echo.Context) error {
 // answered with a header of its own, many times what was asked for. A server
 // may ignore ranges (RFC 9110 section 14.2).
 func oneRange(r *http.Request) *http.Request {
-	if !strings.Contains(r.Header.Get("Range"), ",") && len(r.Header.Values("Range")) <= 1 {
-		return r
+	asked := r.Header.Get("Range")
+	switch {
+	case strings.Contains(asked, ",") || len(r.Header.Values("Range")) > 1:
+		r = r.Clone(r.Context())
+		r.Header.Del("Range")
+	case noSuffix(asked):
+		r = r.Clone(r.Context())
+		r.Header.Set("Range", beyondEveryBlob)
 	}
-	r = r.Clone(r.Context())
-	r.Header.Del("Range")
 	return r
+}
+
+// beyondEveryBlob begins where no blob is.
+const beyondEveryBlob = "bytes=9223372036854775806-"
+
+// noSuffix reports whether a range asks for the last 0 bytes. That is
+// unsatisfiable (RFC 9110 section 14.1.2), but net/http answers it with 206 and
+// a Content-Range that ends before it begins.
+func noSuffix(asked string) bool {
+	digits, ok := strings.CutPrefix(strings.ReplaceAll(asked, " ", ""), "bytes=-")
+	return ok && digits != "" && strings.Trim(digits, "0") == ""
 }
 
 // delivered takes a device's word that it has a blob.

@@ -183,6 +183,9 @@ func TestRanges(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for _, none := range []string{"bytes=-0", "bytes=-000", "bytes= -0"} {
+		b.checkRange(asked{none, 416, 0, 0}, blobOf(up), ciphertext)
+	}
 	if answer, _ := b.do(b.bob, "GET", blobOf(up), header{"Range": "bytes=0-0" + strings.Repeat(",0-0", 3000)}, nil); answer.StatusCode != 200 || answer.ContentLength != 5000 {
 		t.Errorf("3,000 ranges in one: %d with %d bytes", answer.StatusCode, answer.ContentLength)
 	}
