@@ -179,14 +179,16 @@ func TestWhoMayWrite(t *testing.T) {
 		sql     string
 		verdict mailbox.Verdict
 	}{
-		"peer blocked":      {`update chat set peer_stance = 'blocked' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
-		"peer paused":       {`update chat set peer_stance = 'paused' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
-		"own stance":        {`update chat set opener_stance = 'paused' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
-		"declined":          {`update chat set state = 'declined' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
-		"closed":            {`update chat set state = 'closed' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
-		"peer suspended":    {`update account set status = 'suspended' where tenant_id = $1 and account_id = (select peer_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.NotOpen},
-		"sender suspended":  {`update account set status = 'suspended' where tenant_id = $1 and account_id = (select opener_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.NotLinked},
-		"sender is removed": {`delete from device where tenant_id = $1 and account_id = (select opener_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.NotLinked},
+		"peer blocked":              {`update chat set peer_stance = 'blocked' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
+		"peer paused":               {`update chat set peer_stance = 'paused' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
+		"own stance":                {`update chat set opener_stance = 'paused' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
+		"declined":                  {`update chat set state = 'declined' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
+		"closed":                    {`update chat set state = 'closed' where tenant_id = $1 and chat_id = $2`, mailbox.NotOpen},
+		"peer suspended":            {`update account set status = 'suspended' where tenant_id = $1 and account_id = (select peer_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.NotOpen},
+		"sender suspended":          {`update account set status = 'suspended' where tenant_id = $1 and account_id = (select opener_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.NotLinked},
+		"sender is past its expiry": {`update device set expires_at = now() - interval '1 s' where tenant_id = $1 and account_id = (select opener_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.NotLinked},
+		"peer's device is past it":  {`update device set expires_at = now() - interval '1 s' where tenant_id = $1 and account_id = (select peer_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.Stale},
+		"sender is removed":         {`delete from device where tenant_id = $1 and account_id = (select opener_id from chat where tenant_id = $1 and chat_id = $2)`, mailbox.NotLinked},
 	}
 	for name, c := range cases {
 		a, b := w.member(1), w.member(1)

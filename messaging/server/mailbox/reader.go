@@ -97,7 +97,7 @@ func (r *reader) try(batch []*read) error {
 		q.rows, q.batch = q.rows[:0], Batch{}
 		q.passed = q.box.passedList()
 	}
-	err := r.mailbox.db.InSet(ctx, tenantsOfReads(batch), func(tx tenant.SetTx) error { return selectMail(ctx, tx, batch) })
+	err := r.mailbox.db.InSet(ctx, tenantsOfReads(batch), func(tx tenant.SetTx) error { return selectMail(ctx, tx, batch, r.mailbox.cfg.Now()) })
 	report := Report{Reads: len(batch), Took: time.Since(began), Failed: err != nil}
 	for _, q := range batch {
 		report.Items += len(q.rows)

@@ -12,7 +12,7 @@ import (
 )
 
 // selectViews reads what the judge needs, one row a send, in their order.
-func selectViews(ctx context.Context, tx tenant.SetTx, batch []*op) ([]view, error) {
+func selectViews(ctx context.Context, tx tenant.SetTx, batch []*op, now time.Time) ([]view, error) {
 	tenants, accounts, messages := make([][16]byte, len(batch)), make([][16]byte, len(batch)), make([][16]byte, len(batch))
 	devices, chats := make([]int16, len(batch)), make([]*[16]byte, len(batch))
 	for i, o := range batch {
@@ -35,9 +35,9 @@ func selectViews(ctx context.Context, tx tenant.SetTx, batch []*op) ([]view, err
 			coalesce(c.state = 'open' and c.opener_stance = 'open' and c.peer_stance = 'open' and p.status = 'active', false),
 			p.account_id, ho.sequence, ho.hash, hp.sequence, hp.hash,
 			array(select d.device_id::int << 16 | d.registration_id from device d
-				where d.tenant_id = s.tenant_id and d.account_id = s.account_id order by d.device_id),
+				where d.tenant_id = s.tenant_id and d.account_id = s.account_id and (d.expires_at is null or d.expires_at > $6) order by d.device_id),
 			array(select d.device_id::int << 16 | d.registration_id from device d
-				where d.tenant_id = p.tenant_id and d.account_id = p.account_id order by d.device_id)
+				where d.tenant_id = p.tenant_id and d.account_id = p.account_id and (d.expires_at is null or d.expires_at > $6) order by d.device_id)
 		from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::uuid[]) with ordinality
 			as s (tenant_id, account_id, device_id, message_id, chat_id, n)
 		left join send_receipt r on r.tenant_id = s.tenant_id and r.account_id = s.account_id and r.device_id = s.device_id and r.message_id = s.message_id
@@ -47,7 +47,7 @@ func selectViews(ctx context.Context, tx tenant.SetTx, batch []*op) ([]view, err
 		left join chat c on c.tenant_id = s.tenant_id and c.chat_id = s.chat_id and s.account_id in (c.opener_id, c.peer_id)
 		left join account p on p.tenant_id = c.tenant_id and p.account_id = case when c.opener_id = s.account_id then c.peer_id else c.opener_id end
 		left join account_head hp on hp.tenant_id = p.tenant_id and hp.account_id = p.account_id
-		order by s.n`, tenants, accounts, devices, messages, chats)
+		order by s.n`, tenants, accounts, devices, messages, chats, now)
 }
 
 func (v *view) scan(scan func(...any) error) error {

@@ -44,7 +44,7 @@ func (r *row) item(number uint64) (Item, bool) {
 // What a box has been given already is left out by position, not by "later
 // than": two writers' transactions may commit in another order than that in
 // which they took their positions.
-func selectMail(ctx context.Context, tx tenant.SetTx, batch []*read) error {
+func selectMail(ctx context.Context, tx tenant.SetTx, batch []*read, now time.Time) error {
 	owners := make([]owner, len(batch))
 	passed, limits, budgets, counts := make([]string, len(batch)), make([]int32, len(batch)), make([]int32, len(batch)), make([]bool, len(batch))
 	for i, q := range batch {
@@ -64,6 +64,7 @@ func selectMail(ctx context.Context, tx tenant.SetTx, batch []*read) error {
 		join tenant t on t.tenant_id = q.tenant_id
 		join account a on a.tenant_id = q.tenant_id and a.account_id = q.account_id
 		join device d on d.tenant_id = q.tenant_id and d.account_id = q.account_id and d.device_id = q.device_id
+			and (d.expires_at is null or d.expires_at > $10)
 		cross join lateral (select q.passed::bigint[] as passed offset 0) k
 		left join lateral (
 			select w.*, w.whole > w.kept as more from (
@@ -78,7 +79,7 @@ func selectMail(ctx context.Context, tx tenant.SetTx, batch []*read) error {
 			) w where w.bytes <= q.budget or w.bytes = w.own
 		) x on t.status = 'active' and a.status = 'active'
 		order by q.n, x.position`,
-		tenants, accounts, devices, passed, limits, budgets, counts, maxQueued, wire.DeliveredOverhead)
+		tenants, accounts, devices, passed, limits, budgets, counts, maxQueued, wire.DeliveredOverhead, now)
 }
 
 func scanMail(scan func(...any) error, batch []*read) error {

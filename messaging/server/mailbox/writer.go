@@ -208,7 +208,7 @@ func (w *writer) store(ctx context.Context, tx tenant.SetTx, batch []*op) error 
 	if len(batch) == 0 {
 		return nil
 	}
-	views, err := selectViews(ctx, tx, batch)
+	views, err := selectViews(ctx, tx, batch, w.mailbox.cfg.Now())
 	if err != nil {
 		return err
 	}
