@@ -145,16 +145,24 @@ func headline(x client.Message) string {
 	case content.Media:
 		return "file " + display.SafeName(b.Name)
 	case content.Timer:
-		return "messages disappear " + after(b.Seconds)
+		return "disappearing: " + after(b.Seconds)
 	}
 	return "needs a newer version"
 }
 
 func after(seconds uint32) string {
 	if seconds == 0 {
-		return "no more"
+		return "off"
 	}
-	return "after " + (time.Duration(seconds) * time.Second).String()
+	for _, unit := range []struct {
+		seconds uint32
+		name    string
+	}{{86400, "days"}, {3600, "hours"}, {60, "minutes"}} {
+		if seconds%unit.seconds == 0 {
+			return fmt.Sprintf("after %d %s", seconds/unit.seconds, unit.name)
+		}
+	}
+	return fmt.Sprintf("after %d seconds", seconds)
 }
 
 func (d *drawing) bar(x, y, width int, text string, active bool) {
@@ -189,15 +197,17 @@ func (d *drawing) conversation(x, bottom int) {
 	d.bar(x, 0, width, " "+Title(e.Chat), !m.inList)
 	top := 1
 	if text := standing(e.Chat); text != "" {
-		d.g.fill(x, top, width, Warning)
-		d.g.put(x+1, top, width-2, text, Warning)
-		top++
+		for _, l := range wrap(text, width-2) {
+			d.g.fill(x, top, width, Warning)
+			d.g.put(x+1, top, width-2, l, Warning)
+			top++
+		}
 	}
 	mark := ""
 	if e.Verified {
 		mark = "✔ verified "
 	}
-	d.g.put(d.g.W-display.Width(mark), 0, display.Width(mark), mark, Accent)
+	d.g.put(d.g.W-cells(mark), 0, cells(mark), mark, Accent)
 	d.messages(x, top, bottom)
 }
 
@@ -268,8 +278,16 @@ func (m *Model) followChosen(lines []line) {
 	m.scroll = max(min(m.scroll, len(lines)-1-last), 0)
 }
 
-// layout turns the messages into lines.
-func (m *Model) layout(width int) (lines []line) {
+// layout turns the messages into lines. It is kept until something else is to be
+// shown: a peer's longest texts must not make each key stroke slow.
+func (m *Model) layout(width int) []line {
+	if m.laid == nil || m.laidWidth != width {
+		m.laid, m.laidWidth = m.layAll(width), width
+	}
+	return m.laid
+}
+
+func (m *Model) layAll(width int) (lines []line) {
 	day := ""
 	for i, x := range m.state.Messages {
 		at := time.Unix(int64(x.Arrived), 0).In(m.zone)
@@ -443,7 +461,7 @@ func (m *Model) typedLines(width int) (lines []string, cx, cy int) {
 	width = max(width, 1)
 	text, used := "", 0
 	for i, c := range m.compose.clusters {
-		w := display.Width(c)
+		w := cells(c)
 		if c == "\n" || used+w > width {
 			lines = append(lines, text)
 			text, used = "", 0
@@ -455,7 +473,7 @@ func (m *Model) typedLines(width int) (lines []string, cx, cy int) {
 			text += c
 			used += w
 		} else if i == m.compose.at {
-			cx, cy = display.Width(lines[len(lines)-1]), len(lines)-1
+			cx, cy = cells(lines[len(lines)-1]), len(lines)-1
 		}
 	}
 	lines = append(lines, text)
@@ -508,8 +526,8 @@ func (d *drawing) status(y int) {
 	}
 	used := g.put(0, y, g.W, left, Inverse)
 	right := m.state.Address + "  F1 help "
-	if width := display.Width(right); used+width+2 <= g.W {
-		g.put(g.W-width, y, width, right, Inverse)
+	if wide := cells(right); used+wide+2 <= g.W {
+		g.put(g.W-wide, y, wide, right, Inverse)
 	}
 }
 
@@ -538,27 +556,41 @@ func (d *drawing) page() {
 	for _, l := range p.Lines {
 		text = append(text, wrap(l, g.W-2)...)
 	}
-	y := 1
-	if n := len(p.Code); n > 0 && n+1+min(len(text), 3)+1 <= g.H && display.Width(p.Code[0]) <= g.W {
-		for i, l := range p.Code {
-			g.code(max((g.W-display.Width(l))/2, 0), y+i, l)
-		}
-		y += n
+	y, more := 1, false
+	switch n := len(p.Code); {
+	case n == 0 || cells(p.Code[0]) > g.W || n+1 > g.H:
+	case n+1+min(len(text), 3)+1 <= g.H:
+		y = g.codeAt(1, p.Code)
+	case p.scroll == 0: // room for the code alone, over the title
+		y, more = g.codeAt(0, p.Code), true
+		text = nil
 	}
 	room := max(g.H-y-1, 0)
-	p.scroll = min(p.scroll, max(len(text)-room, 0))
-	for i, l := range text[p.scroll:min(p.scroll+room, len(text))] {
-		g.put(1, y+i, g.W-1, l, Plain)
+	if !more {
+		p.scroll = min(p.scroll, max(len(text)-room, 0, min(len(p.Code), 1)))
+		from := min(p.scroll, max(len(text)-room, 0))
+		for i, l := range text[from:min(from+room, len(text))] {
+			g.put(1, y+i, g.W-1, l, Plain)
+		}
+		more = from < len(text)-room
 	}
 	foot := " Esc: back"
 	for _, k := range p.Keys {
 		foot += fmt.Sprintf("   %c: %s", k.Rune, k.Help)
 	}
-	if p.scroll < len(text)-room {
+	if more {
 		foot += "   ↓ more"
 	}
 	g.fill(0, g.H-1, g.W, Inverse)
 	g.put(0, g.H-1, g.W, foot, Inverse)
+}
+
+// codeAt puts a QR code in the middle from line y on, and returns the line behind it.
+func (g *Grid) codeAt(y int, lines []string) int {
+	for i, l := range lines {
+		g.code(max((g.W-cells(l))/2, 0), y+i, l)
+	}
+	return y + len(lines)
 }
 
 // code puts a line of half blocks, cell by cell.

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"math"
 	"strings"
 
 	"github.com/rivo/uniseg"
@@ -31,6 +32,10 @@ type Cell struct {
 	Style Style
 }
 
+// maxCluster bounds what stands in one cell, in bytes: a family with skin tones has
+// 41, and joiners can be chained for ever.
+const maxCluster = 64
+
 // Grid is a screen full of cells. Text gets in by put alone, which passes it
 // through package display: nothing that a stranger wrote can reach the terminal as
 // anything but cells.
@@ -58,27 +63,49 @@ func (g *Grid) put(x, y, most int, text string, style Style) int {
 	if most <= 0 {
 		return 0
 	}
-	return g.clusters(x, y, most, display.SafeLine(text, most), style)
+	return g.clusters(x, y, fit(safeLine(text), most), style)
 }
 
-func (g *Grid) clusters(x, y, most int, safe string, style Style) (used int) {
+// safeLine is what is shown of a text in one line, however wide.
+func safeLine(text string) string { return display.SafeLine(text, math.MaxInt) }
+
+// cells is how many cells a text takes. It counts as the library does that moves
+// the cursor, cluster by cluster.
+func cells(text string) int { return uniseg.StringWidth(text) }
+
+// fit cuts a text that is wider than most cells.
+func fit(text string, most int) string {
+	if cells(text) <= most {
+		return text
+	}
+	head, _ := cut(text, most-1)
+	if cells(head) > most-1 {
+		head = "" // one cluster that is wider than all there is
+	}
+	return head + "…"
+}
+
+func (g *Grid) clusters(x, y int, safe string, style Style) (used int) {
 	state := -1
 	for safe != "" {
 		var cluster string
-		cluster, safe, _, state = uniseg.FirstGraphemeClusterInString(safe, state)
-		width := display.Width(cluster)
-		if used+width > most {
-			break
-		}
-		if width == 0 {
+		var wide int
+		cluster, safe, wide, state = uniseg.FirstGraphemeClusterInString(safe, state)
+		if wide == 0 {
 			g.join(x+used-1, y, cluster, used)
 			continue
 		}
+		if len(cluster) > maxCluster {
+			cluster, wide = "\uFFFD", 1
+		}
+		if x+used+wide > g.W {
+			break
+		}
 		g.Cells[y*g.W+x+used] = Cell{cluster, style}
-		for i := 1; i < width; i++ {
+		for i := 1; i < wide; i++ {
 			g.Cells[y*g.W+x+used+i] = Cell{"", style}
 		}
-		used += width
+		used += wide
 	}
 	return used
 }
@@ -87,7 +114,9 @@ func (g *Grid) clusters(x, y, most int, safe string, style Style) (used int) {
 func (g *Grid) join(x, y int, text string, used int) {
 	for ; used > 0; x, used = x-1, used-1 {
 		if c := &g.Cells[y*g.W+x]; c.Text != "" {
-			c.Text += text
+			if len(c.Text)+len(text) <= maxCluster {
+				c.Text += text
+			}
 			return
 		}
 	}
@@ -115,17 +144,17 @@ func (g *Grid) String() string {
 	return out.String()
 }
 
-// wrap breaks a text into lines of at most width cells, at spaces where there are
+// wrap breaks a text into lines of at most so many cells, at spaces where there are
 // any.
-func wrap(text string, width int) (lines []string) {
-	width = max(width, 1)
+func wrap(text string, most int) (lines []string) {
+	most = max(most, 1)
 	for paragraph := range strings.SplitSeq(display.SafeText(text), "\n") {
-		lines = append(lines, wrapLine(paragraph, width)...)
+		lines = append(lines, wrapLine(paragraph, most)...)
 	}
 	return lines
 }
 
-func wrapLine(text string, width int) (lines []string) {
+func wrapLine(text string, most int) (lines []string) {
 	var line strings.Builder
 	used, state := 0, -1
 	flush := func() {
@@ -136,11 +165,11 @@ func wrapLine(text string, width int) (lines []string) {
 	for text != "" {
 		var word string
 		word, text, _, state = uniseg.FirstLineSegmentInString(text, state)
-		if w := display.Width(strings.TrimRight(word, " ")); used > 0 && used+w > width {
+		if w := cells(strings.TrimRight(word, " ")); used > 0 && used+w > most {
 			flush()
 		}
-		for display.Width(word) > width {
-			head, rest := cut(word, width)
+		for cells(word) > most {
+			head, rest := cut(word, most)
 			if used > 0 {
 				flush()
 			}
@@ -149,7 +178,7 @@ func wrapLine(text string, width int) (lines []string) {
 			word = rest
 		}
 		line.WriteString(word)
-		used += display.Width(word)
+		used += cells(word)
 	}
 	if used > 0 || len(lines) == 0 {
 		flush()
@@ -158,13 +187,12 @@ func wrapLine(text string, width int) (lines []string) {
 }
 
 // cut takes the first cells of a word that is wider than a line.
-func cut(word string, width int) (head, rest string) {
+func cut(word string, most int) (head, rest string) {
 	state, used := -1, 0
 	rest = word
 	for rest != "" {
-		cluster, after, _, next := uniseg.FirstGraphemeClusterInString(rest, state)
-		w := display.Width(cluster)
-		if used > 0 && used+w > width {
+		_, after, w, next := uniseg.FirstGraphemeClusterInString(rest, state)
+		if used > 0 && used+w > most {
 			break
 		}
 		used, state, rest = used+w, next, after

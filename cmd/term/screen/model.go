@@ -49,6 +49,9 @@ type Model struct {
 	lines    int // of the conversation when it was drawn last
 	room     int // for it
 
+	laid      []line // the conversation as lines; nil: to be made
+	laidWidth int
+
 	said     string // one line about the last thing that was done
 	page     *Page
 	question *question
@@ -69,7 +72,7 @@ func New(zone *time.Location) *Model {
 
 // SetState shows something else.
 func (m *Model) SetState(s State) {
-	m.state = s
+	m.state, m.laid = s, nil
 	m.selected = min(m.selected, max(len(s.Chats)-1, 0))
 	m.chosen = min(m.chosen, len(s.Messages))
 	if m.open == (messaging.ChatID{}) {
@@ -106,7 +109,7 @@ func (m *Model) OpenChat(id messaging.ChatID) (actions []Action) {
 		actions = m.stopTyping()
 		m.keepDraft()
 		m.open, m.scroll, m.chosen = id, 0, 0
-		m.state.Messages, m.state.More, m.state.Typing = nil, false, false
+		m.state.Messages, m.state.More, m.state.Typing, m.laid = nil, false, false, nil
 		m.compose.set(m.drafts[id])
 		m.reply, m.editing = messaging.MessageID{}, messaging.MessageID{}
 	}
