@@ -75,7 +75,7 @@ func cells(text string) int { return uniseg.StringWidth(text) }
 
 // fit cuts a text that is wider than most cells.
 func fit(text string, most int) string {
-	if cells(text) <= most {
+	if _, rest := cut(text, most); rest == "" && cells(text) <= most {
 		return text
 	}
 	head, _ := cut(text, most-1)
@@ -165,17 +165,21 @@ func wrapLine(text string, most int) (lines []string) {
 	for text != "" {
 		var word string
 		word, text, _, state = uniseg.FirstLineSegmentInString(text, state)
-		if w := cells(strings.TrimRight(word, " ")); used > 0 && used+w > most {
-			flush()
-		}
-		for cells(word) > most {
-			head, rest := cut(word, most)
+		// What is wider than a line is cut, front first: asking for the width of the
+		// whole each time would take the square of its length.
+		for head, rest := cut(word, most); rest != ""; head, rest = cut(word, most) {
+			if strings.TrimRight(rest, " ") == "" {
+				break // only the spaces behind it are too many
+			}
 			if used > 0 {
 				flush()
 			}
 			line.WriteString(head)
 			flush()
 			word = rest
+		}
+		if w := cells(strings.TrimRight(word, " ")); used > 0 && used+w > most {
+			flush()
 		}
 		line.WriteString(word)
 		used += cells(word)

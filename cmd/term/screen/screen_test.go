@@ -86,7 +86,11 @@ func typed(m *Model, text string) {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	screens := map[string]func() *Grid{
-		"empty":       func() *Grid { m := New(time.UTC); m.SetState(State{Address: "https://chat.example"}); return m.Draw(80, 24) },
+		"empty": func() *Grid {
+			m := New(time.UTC)
+			m.SetState(State{Address: "https://chat.example"})
+			return m.Draw(80, 24)
+		},
 		"talk":        func() *Grid { return opened(talk()).Draw(80, 24) },
 		"talk-narrow": func() *Grid { return opened(talk()).Draw(40, 20) },
 		"talk-tiny":   func() *Grid { return opened(talk()).Draw(20, 6) },
@@ -122,7 +126,11 @@ func TestGolden(t *testing.T) {
 			s.Chats[0].KeysNew, s.Chats[0].Verified = true, false
 			return opened(s).Draw(80, 12)
 		},
-		"over": func() *Grid { s := talk(); s.Over = "another program uses this device now"; return opened(s).Draw(80, 8) },
+		"over": func() *Grid {
+			s := talk()
+			s.Over = "another program uses this device now"
+			return opened(s).Draw(80, 8)
+		},
 		"page": func() *Grid {
 			m := opened(talk())
 			m.Show(&Page{Title: "Safety number", Code: []string{"█▀▄ ", " ▄▀█"}, Lines: []string{"12345  67890"},
