@@ -98,6 +98,7 @@ end
 $$;
 grant select, insert on api_key to app_web;
 grant update (used_on, revoked_at) on api_key to app_web;
+grant select (tenant_id, revoked_at, expires_at), delete on api_key to app_worker;
 grant select, insert, delete on idempotency to app_web;
 grant update (status, answer) on idempotency to app_web;
 grant select, delete on idempotency to app_worker;

@@ -6,9 +6,12 @@ import (
 	"time"
 
 	"github.com/sottochat/sotto/messaging"
+	"github.com/sottochat/sotto/messaging/server/account"
 	"github.com/sottochat/sotto/messaging/server/mailbox"
 	"github.com/sottochat/sotto/messaging/server/media"
 	"github.com/sottochat/sotto/tenant"
+	"github.com/sottochat/sotto/tenant/apikey"
+	"github.com/sottochat/sotto/tenant/once"
 	"github.com/sottochat/sotto/tenant/sso"
 )
 
@@ -16,11 +19,20 @@ import (
 type janitor struct {
 	tenants func(ctx context.Context, after tenant.ID, limit int) ([]tenant.ID, error)
 	db      *tenant.DB
-	sso     *sso.Service
+	rows    []sweep
 	mailbox *mailbox.Sweeper
 	media   *media.Sweeper
 	wake    func(tenant.ID, []messaging.Address)
 	log     *slog.Logger
+}
+
+// sweep deletes what is over of the transaction's tenant.
+type sweep func(context.Context, tenant.Tx) error
+
+// over lists what ends in tables alone. Each has a transaction of its
+// own, so that what one deleted stays deleted when the next fails.
+func over(signIn *sso.Service, accounts *account.Service, keys *apikey.Service, answers *once.Service) []sweep {
+	return []sweep{signIn.Sweep, accounts.SweepTickets, answers.Sweep, keys.Sweep}
 }
 
 // sweepEvery is often enough: nothing that has expired is given out in between.
@@ -57,8 +69,10 @@ func (j janitor) sweepAll(ctx context.Context) {
 }
 
 func (j janitor) sweep(ctx context.Context, id tenant.ID) error {
-	if err := j.db.In(ctx, id, func(tx tenant.Tx) error { return j.sso.Sweep(ctx, tx) }); err != nil {
-		return err
+	for _, rows := range j.rows {
+		if err := j.db.In(ctx, id, func(tx tenant.Tx) error { return rows(ctx, tx) }); err != nil {
+			return err
+		}
 	}
 	swept, err := j.mailbox.Sweep(ctx, id)
 	if len(swept.Told) > 0 {

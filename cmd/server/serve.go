@@ -96,7 +96,8 @@ func (p program) serve(ctx context.Context) error {
 	// Jobs.
 	deliverer := &webhook.Deliverer{DB: dbs.worker, Secrets: secrets, Client: out, Now: now, Log: log, Tenants: pages(tenants)}
 	sweeper := media.NewSweeper(dbs.worker, objects, now)
-	janitor := janitor{tenants: pages(tenants), db: dbs.worker, sso: signIn, mailbox: mailbox.NewSweeper(dbs.worker, now),
+	keys, answers := apikey.New(now), once.New(now)
+	janitor := janitor{tenants: pages(tenants), db: dbs.worker, rows: over(signIn, accounts, keys, answers), mailbox: mailbox.NewSweeper(dbs.worker, now),
 		media: sweeper, wake: hub.Wake, log: log}
 	var jobs sync.WaitGroup
 	jobsCtx, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
@@ -116,7 +117,7 @@ func (p program) serve(ctx context.Context) error {
 	server := web.New(web.Deps{
 		Sites:  sites,
 		Public: public.Pages{DB: dbs.web, Accounts: accounts, Invites: invites, SSO: signIn, Words: words.All(), SignedIn: told},
-		API: api.API{DB: dbs.web, Secrets: secrets, Keys: apikey.New(now), Once: once.New(now), Accounts: accounts, Invites: invites,
+		API: api.API{DB: dbs.web, Secrets: secrets, Keys: keys, Once: answers, Accounts: accounts, Invites: invites,
 			Webhooks: webhooks, Wake: deliverer.Wake, Cut: func(id tenant.ID, of messaging.AccountID) { hub.Cut(id, of, 0, wire.CloseSuspended) }},
 		Client: clientapi.API{Accounts: accounts, SSO: signIn, SignedIn: told},
 		Socket: socket.Socket{Accounts: accounts, Relay: upgraded{hub}},

@@ -63,6 +63,10 @@ const (
 	// maxKeys bounds the live keys of a tenant: one for each of its systems and
 	// one to rotate each.
 	maxKeys = 50
+
+	// kept is how long the row of an ended key stays: a month in which an operator
+	// can still tell a host whether a key was used, and when.
+	kept = 30 * 24 * time.Hour
 )
 
 // Token is the bearer of a key. It prints nothing; Reveal gives the text.
@@ -185,6 +189,14 @@ func (s *Service) Revoke(ctx context.Context, tx tenant.Tx, key ID) error {
 		err = ErrUnknown
 	}
 	return err
+}
+
+// Sweep forgets the keys of a tenant that ended long ago, as the janitor's role.
+func (s *Service) Sweep(ctx context.Context, tx tenant.Tx) error {
+	if err := deleteKeys(ctx, tx, s.now().Add(-kept)); err != nil {
+		return fmt.Errorf("sweep API keys: %w", err)
+	}
+	return nil
 }
 
 func checkName(name string) error {

@@ -143,3 +143,40 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A key that ended stays for a month, one that is live stays.
+func TestSweep(t *testing.T) {
+	b := newBench(t)
+	worker, err := tenant.Open(t.Context(), tenant.Config{URL: database.URL("app_worker"), AllowUnsafeDurability: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(worker.Close)
+	b.clock = b.clock.Truncate(time.Millisecond) // finer than the column
+	revoked, _, _ := b.create("revoked", time.Time{}, apikey.Statistics)
+	b.create("expires", b.clock.Add(time.Second), apikey.Statistics)
+	b.create("expires later", b.clock.AddDate(1, 0, 0), apikey.Statistics)
+	_, token, err := b.create("stays", time.Time{}, apikey.Statistics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.db.In(t.Context(), b.tenant, func(tx tenant.Tx) error { return b.service.Revoke(t.Context(), tx, revoked.ID) }); err != nil {
+		t.Fatal(err)
+	}
+	samples, month := database.Samples(t), 30*24*time.Hour
+	for _, step := range []struct {
+		after time.Duration
+		rows  int64
+	}{{month - time.Millisecond, 4}, {time.Millisecond, 3}, {time.Second, 2}, {month, 2}} {
+		b.clock = b.clock.Add(step.after)
+		if err := worker.In(t.Context(), b.tenant, func(tx tenant.Tx) error { return b.service.Sweep(t.Context(), tx) }); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := samples.Count(t, "api_key", b.tenant); n != step.rows {
+			t.Errorf("%s later: %d rows, expected %d", step.after, n, step.rows)
+		}
+	}
+	if _, err := b.authenticate(b.tenant, token); err != nil {
+		t.Errorf("the live key: %v", err)
+	}
+}

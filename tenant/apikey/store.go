@@ -69,3 +69,10 @@ func revokeKey(ctx context.Context, tx tenant.Tx, key ID, now time.Time) (int64,
 	return tx.Exec(ctx, `
 		update api_key set revoked_at = $3 where tenant_id = $1 and key_id = $2 and revoked_at is null`, tx.Tenant(), [16]byte(key), now)
 }
+
+// deleteKeys takes what was kept of the keys' requests with it.
+func deleteKeys(ctx context.Context, tx tenant.Tx, ended time.Time) error {
+	_, err := tx.Exec(ctx, `
+		delete from api_key where tenant_id = $1 and (revoked_at <= $2 or expires_at <= $2)`, tx.Tenant(), ended)
+	return err
+}

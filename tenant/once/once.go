@@ -110,6 +110,15 @@ func (s *Service) recall(ctx context.Context, tx tenant.Tx, who Caller, route st
 	return a, err
 }
 
+// Sweep forgets the answers of a tenant that are too old to be given again, as
+// the janitor's role.
+func (s *Service) Sweep(ctx context.Context, tx tenant.Tx) error {
+	if err := deleteAllExpired(ctx, tx, s.now()); err != nil {
+		return fmt.Errorf("sweep answers: %w", err)
+	}
+	return nil
+}
+
 // nameOf covers the route, so that an answer moved to another note does not open.
 func nameOf(r Request) []byte {
 	sum := sha256.Sum256([]byte("sotto/once/v1\x00" + r.Route + "\x00" + r.Key))

@@ -122,3 +122,36 @@ func TestKeys(t *testing.T) {
 		}
 	}
 }
+
+// The sweep forgets what would not be given any more, and only that.
+func TestSweep(t *testing.T) {
+	b := newBench(t)
+	worker, err := tenant.Open(t.Context(), tenant.Config{URL: database.URL("app_worker"), AllowUnsafeDurability: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(worker.Close)
+	b.clock = b.clock.Truncate(time.Millisecond) // finer than the column
+	samples := database.Samples(t)
+	sweep := func(rows int64) {
+		t.Helper()
+		if err := worker.In(t.Context(), b.tenant, func(tx tenant.Tx) error {
+			return once.New(func() time.Time { return b.clock }).Sweep(t.Context(), tx)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := samples.Count(t, "idempotency", b.tenant); n != rows {
+			t.Errorf("%d rows, expected %d", n, rows)
+		}
+	}
+	first := once.Request{"r", "first", []byte("body")}
+	b.do(b.who, first, nil)
+	b.clock = b.clock.Add(24*time.Hour - time.Millisecond)
+	b.do(b.who, once.Request{"r", "second", []byte("body")}, nil)
+	sweep(2)
+	if _, repeated, err := b.do(b.who, first, nil); err != nil || !repeated {
+		t.Errorf("in its last moment: %v, %v", repeated, err)
+	}
+	b.clock = b.clock.Add(time.Millisecond)
+	sweep(1)
+}

@@ -31,6 +31,11 @@ func selectNote(ctx context.Context, tx tenant.Tx, who Caller, route string, nam
 	return body, answer, err
 }
 
+func deleteAllExpired(ctx context.Context, tx tenant.Tx, now time.Time) error {
+	_, err := tx.Exec(ctx, `delete from idempotency where tenant_id = $1 and expires_at <= $2`, tx.Tenant(), now)
+	return err
+}
+
 func updateNote(ctx context.Context, tx tenant.Tx, who Caller, route string, name []byte, status int, answer []byte) error {
 	_, err := tx.Exec(ctx, `
 		update idempotency set status = $5, answer = $6 where tenant_id = $1 and key_id = $2 and route = $3 and once_hash = $4`,

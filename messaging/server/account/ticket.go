@@ -72,6 +72,20 @@ func (s *Service) UseTicket(ctx context.Context, id tenant.ID, ticket []byte) (w
 	return who, nil
 }
 
+// SweepTickets deletes the tickets of a tenant that nobody used in time, as the
+// janitor's role.
+func (s *Service) SweepTickets(ctx context.Context, tx tenant.Tx) error {
+	if err := deleteExpiredTickets(ctx, tx, s.now()); err != nil {
+		return fmt.Errorf("sweep tickets: %w", err)
+	}
+	return nil
+}
+
+func deleteExpiredTickets(ctx context.Context, tx tenant.Tx, now time.Time) error {
+	_, err := tx.Exec(ctx, `delete from socket_ticket where tenant_id = $1 and expires_at <= $2`, tx.Tenant(), now)
+	return err
+}
+
 func deleteOldTickets(ctx context.Context, tx tenant.Tx, who Who, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		delete from socket_ticket where tenant_id = $1 and token_hash = $2 and expires_at <= $3`,
