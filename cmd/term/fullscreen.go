@@ -26,7 +26,8 @@ type desk struct {
 	tasks sync.WaitGroup
 	ctx   context.Context
 
-	shown  int // messages of the open chat that are read
+	known  map[messaging.DeviceID]uint64 // own devices and the entry that lists each
+	shown  int                           // messages of the open chat that are read
 	typing map[messaging.ChatID]time.Time
 	pasted []rune
 	paste  bool
@@ -75,6 +76,7 @@ func (d *desk) run() error {
 	if n := d.member.Recovered(); n > 0 {
 		d.model.Notify("The last change before a crash was not complete and was dropped.")
 	}
+	d.devicesChanged()
 	d.refresh()
 	for {
 		d.draw()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -98,7 +99,7 @@ func (d *desk) notice(e client.Event) string {
 	self, _ := d.member.SelfID(d.ctx)
 	switch e.Kind {
 	case client.EventDevices:
-		if e.Account == self.Account {
+		if e.Account == self.Account && d.devicesChanged() {
 			return "The devices of your account have changed. Look at /devices: each one there can read what you read. Remove what you do not know."
 		}
 		return ""
@@ -116,6 +117,22 @@ func (d *desk) notice(e client.Event) string {
 		return "The server has news that this version cannot show. Get a newer version."
 	}
 	return ""
+}
+
+// devicesChanged compares the own devices with those that were known before: a log
+// also grows by a new recovery code.
+func (d *desk) devicesChanged() bool {
+	_, all, err := d.member.Devices(d.ctx)
+	if err != nil {
+		return false
+	}
+	now := make(map[messaging.DeviceID]uint64)
+	for _, x := range all {
+		now[x.ID] = x.Sequence // a number can come back, its entry cannot
+	}
+	changed := !maps.Equal(now, d.known)
+	d.known = now
+	return changed
 }
 
 // aboutKeys are the notices that tell of somebody in between.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,10 +21,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // patience bounds each wait of these tests; nothing is expected to take so long.
-const testPatience = 90 * time.Second
+const testPatience = 45 * time.Second
 
 // world is the real thing: what `make run` starts, and the real client.
 type world struct {
@@ -74,14 +77,20 @@ func startWorld() (*world, error) {
 	return w, nil
 }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
+// suite runs the tests and stops what they started. testscript.Main runs the
+// program itself instead where a script asks for it.
+type suite struct{ m *testing.M }
+
+func (s suite) Run() int {
+	code := s.m.Run()
 	if err := stopWorld(); err != nil {
-		println("stop the world:", err.Error())
+		fmt.Fprintln(os.Stderr, "stop the world:", err)
 		code = max(code, 1)
 	}
-	os.Exit(code)
+	return code
 }
+
+func TestMain(m *testing.M) { testscript.Main(suite{m}, map[string]func(){"term": termMain}) }
 
 func needWorld(t *testing.T) *world {
 	t.Helper()
