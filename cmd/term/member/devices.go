@@ -11,9 +11,8 @@ import (
 	"github.com/sottochat/sotto/messaging/devicelog"
 )
 
-// Found makes this device the first of the account. keep is called with the
-// recovery code as soon as it is drawn, before anything depends on it, and must
-// return only when the member has it.
+// Found makes this device the first of the account and returns the recovery code,
+// which is shown to the member once and kept nowhere.
 func (m *Member) Found(ctx context.Context) (code string, err error) {
 	switch m.Now().Standing {
 	case Unfounded:
