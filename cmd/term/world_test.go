@@ -25,7 +25,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// patience bounds each wait of these tests; nothing is expected to take so long.
+// testPatience bounds each wait of these tests; nothing is expected to take so long.
 const testPatience = 45 * time.Second
 
 // world is the real thing: what `make run` starts, and the real client.
@@ -35,7 +35,6 @@ type world struct {
 	HandOff string `json:"hand_off"`
 
 	term string // path of the binary
-	stop func() error
 }
 
 // theWorld is started once, by the first test that needs it, and stopped by

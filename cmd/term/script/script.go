@@ -35,9 +35,6 @@ type Script struct {
 	listen  bool
 	changed chan struct{} // closed and replaced with each batch of news
 	dead    error         // the device stopped
-
-	linkWait  func(context.Context) error
-	offerWait func(context.Context) error
 }
 
 // Run reads commands until quit, the end of in, or ctx.

@@ -96,6 +96,13 @@ type flaky struct {
 	breaks int // requests that are still to be broken
 }
 
+// set looks at the server, or changes it, between its requests.
+func (f *flaky) set(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
 func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -169,13 +176,15 @@ func TestTransfers(t *testing.T) {
 		t.Fatal(id, err)
 	}
 	sum := sha256.Sum256(plain)
-	if want := "sha256 " + base64.StdEncoding.EncodeToString(sum[:]); !bytes.Equal(f.got, plain) || f.digest != want {
-		t.Errorf("the server has %d bytes and digest %q, expected %d and %q", len(f.got), f.digest, len(plain), want)
-	}
-	if want := "chat " + base64.StdEncoding.EncodeToString([]byte(messaging.ChatID{7}.String())); f.chat != want {
-		t.Errorf("the upload is for %q", f.chat)
-	}
-	f.breaks = 1
+	f.set(func() {
+		if want := "sha256 " + base64.StdEncoding.EncodeToString(sum[:]); !bytes.Equal(f.got, plain) || f.digest != want {
+			t.Errorf("the server has %d bytes and digest %q, expected %d and %q", len(f.got), f.digest, len(plain), want)
+		}
+		if want := "chat " + base64.StdEncoding.EncodeToString([]byte(messaging.ChatID{7}.String())); f.chat != want {
+			t.Errorf("the upload is for %q", f.chat)
+		}
+	})
+	f.set(func() { f.breaks = 1 })
 	r, err := blobs.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +194,7 @@ func TestTransfers(t *testing.T) {
 		t.Errorf("downloaded %d bytes, %v", len(got), err)
 	}
 	// A source that is shorter than it was said to be ends the upload.
-	f.got = nil
+	f.set(func() { f.got = nil })
 	if _, err := blobs.Put(t.Context(), strings.NewReader("short"), 100); err == nil {
 		t.Error("a short source was uploaded")
 	}
