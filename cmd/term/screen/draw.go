@@ -562,6 +562,7 @@ func (d *drawing) page() {
 	case n+1+min(len(text), 3)+1 <= g.H:
 		y = g.codeAt(1, p.Code)
 	case p.scroll == 0: // room for the code alone, over the title
+		g.fill(0, 0, g.W, Plain)
 		y, more = g.codeAt(0, p.Code), true
 		text = nil
 	}

@@ -131,6 +131,11 @@ func TestGolden(t *testing.T) {
 			s.Over = "another program uses this device now"
 			return opened(s).Draw(80, 8)
 		},
+		"code-alone": func() *Grid {
+			m := opened(talk())
+			m.Show(&Page{Title: "Your invite", Code: []string{"█▀▄ ", " ▄▀█", "▀▀▀▀", "▄▄▄▄", "█  █"}, Lines: []string{"https://chat.example"}})
+			return m.Draw(40, 6)
+		},
 		"page": func() *Grid {
 			m := opened(talk())
 			m.Show(&Page{Title: "Safety number", Code: []string{"█▀▄ ", " ▄▀█"}, Lines: []string{"12345  67890"},
