@@ -289,6 +289,14 @@ func bodyFor(method, pattern string) string {
 	return ""
 }
 
+// otherDigit changes the last digit of a key.
+func otherDigit(key string) string {
+	if strings.HasSuffix(key, "0") {
+		return key[:len(key)-1] + "1"
+	}
+	return key[:len(key)-1] + "0"
+}
+
 // Without a key, with one that is none, with another tenant's, a revoked one, and
 // with one that lacks the scope: nothing is read, nothing is changed.
 func TestCredentialsOnEveryOperation(t *testing.T) {
@@ -314,7 +322,7 @@ func TestCredentialsOnEveryOperation(t *testing.T) {
 			return p.do(o.method, path, body, with...)
 		}
 		for want, credentials := range map[int][][]string{
-			401: {nil, {"Bearer x"}, {"Bearer " + p.key[:len(p.key)-1] + "0"}, {"Basic " + p.key}, {"Bearer " + p.key, "Bearer " + p.key}},
+			401: {nil, {"Bearer x"}, {"Bearer " + otherDigit(p.key)}, {"Basic " + p.key}, {"Bearer " + p.key, "Bearer " + p.key}},
 			404: {{"Bearer " + other.key}, {"Bearer " + revoked}},
 			403: {{"Bearer " + p.keyWithout(o.scope)}},
 		} {

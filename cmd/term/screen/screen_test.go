@@ -220,8 +220,9 @@ func harmless(t *testing.T, which int, g *Grid) {
 			t.Fatalf("text %d: a cell of %d bytes", which, len(c.Text))
 		}
 		for _, r := range c.Text {
-			// ZWJ and ZWNJ join what scripts and emoji join; they move nothing.
-			if !unicode.IsPrint(r) && r != '\u200d' && r != '\u200c' {
+			// Spaces of any width are shown as what they are. ZWJ and ZWNJ join what
+			// scripts and emoji join; they move nothing.
+			if !unicode.IsGraphic(r) && r != '\u200d' && r != '\u200c' {
 				t.Fatalf("text %d: %U in cell %d of %dx%d", which, r, at, g.W, g.H)
 			}
 		}
@@ -352,6 +353,7 @@ func TestScroll(t *testing.T) {
 func FuzzEditor(f *testing.F) {
 	f.Add("héllo\n", []byte{1, 2, 3, 4, 5, 6, 7, 8})
 	f.Add("👩‍👩‍👧‍👦e\u0301\x1b", []byte{4, 4, 1, 6, 3, 9, 9, 9})
+	f.Add("👩\u200d👩\u2000\xff\x9f\x91", []byte("\x04\x04\x01\x16\x7f\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, text string, strokes []byte) {
 		if len(text) > 4096 || len(strokes) > 256 {
 			return
