@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/term"
@@ -35,7 +36,11 @@ const (
 // build names the client to the server; it carries no product name.
 const build = "term/1"
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	// A trace may print what a register still held of a key (docs/protocol.md section 15).
+	debug.SetTraceback("none")
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 func run(args []string, in, out *os.File, errs io.Writer) int {
 	o, err := parse(args, errs)
