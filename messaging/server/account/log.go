@@ -1,7 +1,6 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -226,5 +225,3 @@ func headOf(log *devicelog.Log) wire.LogHead {
 	head := log.Head()
 	return wire.LogHead{Sequence: head.Sequence, Hash: head.Hash}
 }
-
-func sameBytes(a, b []byte) bool { return bytes.Equal(a, b) }

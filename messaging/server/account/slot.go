@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (s *Service) PutSlot(ctx context.Context, id tenant.ID, who Who, m *wire.Pu
 		}
 		held, err := selectSlot(ctx, tx, who.Account, m.Slot, s.now())
 		switch {
-		case err == nil && sameBytes(held, m.Payload):
+		case err == nil && bytes.Equal(held, m.Payload):
 			return nil
 		case err == nil:
 			return ErrSlotTaken

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -105,8 +106,8 @@ func replaceSigned(ctx context.Context, tx tenant.Tx, a messaging.Address, d dev
 	if m.LastResort.ID != 0 {
 		last = m.LastResort
 	}
-	if signed.ID == d.signed.ID && !sameBytes(signed.PublicKey, d.signed.PublicKey) ||
-		last.ID == d.lastResort.ID && !sameBytes(last.PublicKey, d.lastResort.PublicKey) {
+	if signed.ID == d.signed.ID && !bytes.Equal(signed.PublicKey, d.signed.PublicKey) ||
+		last.ID == d.lastResort.ID && !bytes.Equal(last.PublicKey, d.lastResort.PublicKey) {
 		return ErrKeyReused
 	}
 	_, err := tx.Exec(ctx, `
